@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// `control`: what running programs read on every packet. An array of one, memory-mapped by the agent.
+#pragma once
+
+#include "types.h"
+
+// Raised whenever a pinned map's layout or meaning changes. An agent that finds another number refuses
+// the pin directory and names the next step.
+#define SHUNT_ABI 1u
+
+// A tick is CLOCK_MONOTONIC >> TICK_SHIFT: 2^30 ns, about 1.07 s.
+#define TICK_SHIFT 30
+
+// A heartbeat older than this many ticks means that nobody raises the route epoch.
+#define HEARTBEAT_STALE_TICKS 5
+
+// Written by the agent only. Read by the programs without a lock; every field stands for itself.
+struct control {
+    __u32 abi;          // SHUNT_ABI of the build that made the maps
+    __u32 route_epoch;  // only the low 16 bits count; a recipe of another epoch asks the FIB once more
+    __u32 heartbeat;    // tick of the agent's last sign of life
+    __u32 pad;
+};
+SHUNT_ASSERT_SIZE(struct control, 16);

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// `frontends`: (address, port, protocol) as a client dials it -> service. Written by the agent, read by
+// the slow path for a packet without a flow. A miss: the packet is not ours and passes untouched.
+#pragma once
+
+#include "types.h"
+
+struct frontend_key {
+    enum address_family family;
+    enum l4_protocol protocol;
+    __u8 address[ADDRESS_SIZE];
+    __u16 port;  // host order
+    __u16 pad;   // 0
+};
+SHUNT_ASSERT_SIZE(struct frontend_key, 28);
+SHUNT_ASSERT_KEY(struct frontend_key);
+
+enum frontend_kind {
+    FRONTEND_NODE_PORT = 1,      // a Service's nodePort on one node address
+    FRONTEND_LOAD_BALANCER = 2,  // an address of status.loadBalancer.ingress
+    FRONTEND_EXTERNAL_IP = 3,    // one of spec.externalIPs
+};
+
+struct frontend {
+    __u32 service;  // key of `services`
+    enum frontend_kind kind;
+};
+SHUNT_ASSERT_SIZE(struct frontend, 8);
+
+#define FRONTENDS_MAX 262144

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// `slots`: the consistent-hash tables of all services, end to end; each slot is a backend id. An array
+// that the agent memory-maps. A slice is written before the service points at it, and is used for another
+// service only a grace period after the last pointer went.
+#pragma once
+
+#include "types.h"
+
+#define SLOTS_MAX 4194304  // 16 MiB
+#define SLOT_GRACE_NS 2000000000ull
