@@ -48,6 +48,13 @@ enum flow_state {
     FLOW_CLOSING = 4,      // a FIN or RST was seen
 };
 
+// What is known of the way out. Packets of RECIPE_LOCAL_* need none.
+enum next_hop {
+    NEXT_HOP_UNRESOLVED = 0,  // the neighbour's MAC is unknown: tc lets the kernel resolve it
+    NEXT_HOP_TC = 1,          // MACs known, but XDP cannot send to this device
+    NEXT_HOP_XDP = 2,         // MACs known
+};
+
 // How long a flow may be idle, in seconds, by state. Established TCP outlives the longest idle time-out of
 // an AWS NLB (6000 s); UDP its 120 s.
 #define FLOW_TIMEOUT_TCP_HALF_OPEN 60
@@ -73,7 +80,7 @@ struct recipe {
     __u8 kind;        // enum recipe_kind
     __u8 state;       // enum flow_state
     __u8 watch;       // FLOW_FLAG_*: packets with one of these go the slow path
-    __u8 resolved;    // 1: dmac and smac are known; 0: ask again, or let tc resolve the neighbour
+    __u8 next_hop;    // enum next_hop
     __be16 sport, dport;  // the new ports
     // RFC 1624 differences, each ready to be added to a complemented checksum field.
     __u16 ip_delta;       // IPv4 header: addresses and, for packets sent out, TTL less one

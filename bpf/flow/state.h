@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The life of a flow: which packets change it, and to what. Reached only by packets that the recipe watches for.
+#pragma once
+
+#include "bpf/count.h"
+#include "bpf/flow/table.h"
+
+static __always_inline int is_request(const struct recipe *recipe)
+{
+    return recipe->kind == RECIPE_LOCAL_REQUEST || recipe->kind == RECIPE_REMOTE_REQUEST;
+}
+
+// Packets that may change a flow in this state, for one of its entries.
+static __always_inline __u8 flow_watch(__u8 protocol, int request, __u8 state)
+{
+    if (protocol == UDP)
+        return !request && state == FLOW_HALF_OPEN ? FLOW_FLAG_ACK : 0;
+    if (request && state == FLOW_REPLIED)
+        return FLOW_FLAG_SYN | FLOW_FLAG_FIN | FLOW_FLAG_RST | FLOW_FLAG_ACK;
+    return FLOW_FLAG_SYN | FLOW_FLAG_FIN | FLOW_FLAG_RST;
+}
+
+static __always_inline void flow_change_state(struct recipe *recipe, __u8 protocol, __u8 state)
+{
+    recipe->state = state;
+    recipe->watch = flow_watch(protocol, is_request(recipe), state);
+}
+
+// The state after a packet with these flags; the present one if it changes nothing.
+static __always_inline __u8 flow_next_state(__u8 protocol, int request, __u8 state, __u8 flags)
+{
+    if (protocol == UDP)
+        return request ? state : FLOW_ESTABLISHED;
+    if (flags & (FLOW_FLAG_FIN | FLOW_FLAG_RST))
+        return FLOW_CLOSING;
+    if (!request && state == FLOW_HALF_OPEN && (flags & FLOW_FLAG_SYN) && (flags & FLOW_FLAG_ACK))
+        return FLOW_REPLIED;
+    // Only an acknowledgement that follows the backend's answer: SYN and a blind ACK plant nothing.
+    if (request && state == FLOW_REPLIED && (flags & FLOW_FLAG_ACK) && !(flags & FLOW_FLAG_SYN))
+        return FLOW_ESTABLISHED;
+    return state;
+}
+
+static __always_inline int is_opening_syn(__u8 flags)
+{
+    return (flags & (FLOW_FLAG_SYN | FLOW_FLAG_ACK | FLOW_FLAG_FIN | FLOW_FLAG_RST)) == FLOW_FLAG_SYN;
+}
+
+// Takes note of a packet that `recipe` watches for; its key is slow->request_key, whichever direction
+// it is of.
+// 1: the flow was over and is gone, the packet opens a new one; 0: the recipe holds.
+static __always_inline int flow_note(struct slow_path *slow, struct recipe *recipe)
+{
+    __u8 protocol = slow->request_key.protocol;
+    __u8 state = recipe->state;
+    int request = is_request(recipe);
+    struct recipe *partner;
+    __u8 next;
+
+    flow_partner_key(&slow->reply_key, protocol, &slow->found);
+
+    if (request && state == FLOW_CLOSING && protocol == TCP && is_opening_syn(slow->flags)) {
+        flow_remove_pair(slow->family, &slow->request_key, &slow->reply_key);
+        count(FLOW_REOPENED);
+        return 1;
+    }
+    next = flow_next_state(protocol, request, state, slow->flags);
+    if (next == state)
+        return 0;
+    partner = flow_find(slow->family, &slow->reply_key);
+    if (partner)
+        flow_change_state(partner, protocol, next);
+    flow_change_state(recipe, protocol, next);
+    return 0;
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// tc: from its context to a packet, from a verdict to its action. "Go on" is TC_ACT_UNSPEC: OK would hide the
+// programs behind ours.
+#pragma once
+
+#include <linux/pkt_cls.h>
+
+#include "bpf/hook/mark.h"
+#include "bpf/packet/packet.h"
+
+// Ethernet, the longest IPv4 header, TCP without options.
+#define TC_HEADERS_SIZE (ETH_HLEN + 60 + sizeof(struct tcphdr))
+
+static __always_inline struct packet tc_packet(struct __sk_buff *skb, enum hook hook)
+{
+    // Headers may stand in fragments of the buffer: bring them to the front before calling the packet short.
+    if (skb->data_end - skb->data < TC_HEADERS_SIZE && skb->data_end - skb->data < skb->len)
+        bpf_skb_pull_data(skb, skb->len < TC_HEADERS_SIZE ? skb->len : TC_HEADERS_SIZE);
+    return (struct packet){
+        .ctx = skb,
+        .data = (void *)(long)skb->data,
+        .data_end = (void *)(long)skb->data_end,
+        .hook = hook,
+        .ifindex = skb->ifindex,
+        .segment_size = skb->gso_size,
+    };
+}
+
+static __always_inline int tc_is_from_xdp(struct __sk_buff *skb)
+{
+    __u32 *mark = (void *)(long)skb->data_meta;
+
+    return (void *)(mark + 1) <= (void *)(long)skb->data && *mark == XDP_TO_TC_MARK;
+}
+
+static __always_inline int tc_finish(const struct packet *packet, enum verdict verdict)
+{
+    switch (verdict) {
+    case VERDICT_SEND:
+        if (packet->resolve)
+            return bpf_redirect_neigh(packet->out_ifindex, 0, 0, 0);
+        return bpf_redirect(packet->out_ifindex, 0);
+    case VERDICT_DROP:
+        return TC_ACT_SHOT;
+    default:
+        return TC_ACT_UNSPEC;
+    }
+}

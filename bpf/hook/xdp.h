@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// XDP: from its context to a packet, from a verdict to its action.
+#pragma once
+
+#include "bpf/count.h"
+#include "bpf/hook/mark.h"
+#include "bpf/packet/packet.h"
+
+static __always_inline struct packet xdp_packet(struct xdp_md *ctx)
+{
+    return (struct packet){
+        .ctx = ctx,
+        .data = (void *)(long)ctx->data,
+        .data_end = (void *)(long)ctx->data_end,
+        .hook = HOOK_XDP,
+        .ifindex = ctx->ingress_ifindex,
+    };
+}
+
+static __always_inline int xdp_hand_to_tc(struct xdp_md *ctx)
+{
+    __u32 *mark;
+
+    if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*mark))) {
+        count(DROP_HANDOVER_FAILED);
+        return XDP_DROP;
+    }
+    mark = (void *)(long)ctx->data_meta;
+    if ((void *)(mark + 1) > (void *)(long)ctx->data) {
+        count(DROP_HANDOVER_FAILED);
+        return XDP_DROP;
+    }
+    *mark = XDP_TO_TC_MARK;
+    count(HANDED_TO_TC);
+    return XDP_PASS;
+}
+
+static __always_inline int xdp_finish(const struct packet *packet, enum verdict verdict)
+{
+    switch (verdict) {
+    case VERDICT_SEND:
+        if (packet->out_ifindex == packet->ifindex)
+            return XDP_TX;
+        return bpf_redirect(packet->out_ifindex, 0);
+    case VERDICT_DROP:
+        return XDP_DROP;
+    case VERDICT_HAND_TO_TC:
+        return xdp_hand_to_tc(packet->ctx);
+    default:
+        return XDP_PASS;
+    }
+}

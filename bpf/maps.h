@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The maps themselves. What stands in them is said in maps/; sizes that depend on the node are set by the
+// agent before it loads the programs.
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "maps/agent_state.h"
+#include "maps/backend.h"
+#include "maps/control.h"
+#include "maps/device.h"
+#include "maps/event.h"
+#include "maps/flow.h"
+#include "maps/frontend.h"
+#include "maps/service.h"
+#include "maps/slot.h"
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, FRONTENDS_MAX);
+    __type(key, struct frontend_key);
+    __type(value, struct frontend);
+} frontends SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, SERVICES_MAX);
+    __type(key, __u32);
+    __type(value, struct service);
+} services SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, SERVICES_MAX);
+    __type(key, __u32);
+    __type(value, struct service_counters);
+} service_counters SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, SLOTS_MAX);
+    __type(key, __u32);
+    __type(value, __u32);
+} slots SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, BACKENDS_MAX);
+    __type(key, __u32);
+    __type(value, struct backend);
+} backends SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 1);  // twice --max-flows
+    __type(key, struct flow4_key);
+    __type(value, struct flow4);
+} flows4 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 1);  // twice --max-flows
+    __type(key, struct flow6_key);
+    __type(value, struct flow6);
+} flows6 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 1024);
+    __type(key, __u32);
+    __type(value, struct device);
+} devices SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, EVENT_COUNT);
+    __type(key, enum event);
+    __type(value, __u64);
+} counters SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct control);
+} control SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct agent_state);
+} agent_state SEC(".maps");
+
+// A question to the FIB and its answer; see route/next_hop.h.
+struct route {
+    __be32 saddr[4], daddr[4];  // saddr 0: the route chooses it
+    __be16 sport, dport;
+    __u8 protocol;
+    __u8 by_device;             // 1: out by `ifindex` and nothing else; 0: as if come in by it
+    __u16 mtu;
+    __u32 ifindex;
+    __u8 dmac[6], smac[6];
+    __u8 next_hop;              // enum next_hop
+    __u8 pad[3];
+};
+
+// Room for the slow path, which needs more than the 512 bytes of stack. Packets are handled with softirqs off,
+// so one CPU never has two in hand. Not pinned.
+struct slow_path {
+    enum address_family family;
+    __u32 hook;     // enum hook
+    __u32 ifindex;  // where the packet came in
+    __u32 flags;    // FLOW_FLAG_* of the packet
+    struct flow6_key request_key, reply_key;  // an IPv4 address stands in the first word, the rest is 0
+    struct flow6 request, reply;
+    struct flow6 found;   // copy of the packet's entry, if it has one
+    struct flow4 narrow;  // on its way into flows4
+    struct frontend_key frontend_key;
+    struct route route;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct slow_path);
+} scratch SEC(".maps");
