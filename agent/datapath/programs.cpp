@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/datapath/programs.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "forward.skel.h"
+#include "maps/control.h"
+#include "maps/slot.h"
+
+#include "agent/support/log.h"
+
+namespace shunt {
+namespace {
+
+constexpr std::uint32_t kFibLookupSource = 1U << 4;  // BPF_FIB_LOOKUP_SRC, Linux 6.7
+
+bool kernel_is_at_least(int major, int minor) {
+    utsname name{};
+    int have_major = 0;
+    int have_minor = 0;
+    return uname(&name) == 0 && std::sscanf(name.release, "%d.%d", &have_major, &have_minor) == 2 &&
+           std::pair(have_major, have_minor) >= std::pair(major, minor);
+}
+
+int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
+    if (level == LIBBPF_DEBUG) {
+        return 0;
+    }
+    char text[1024];
+    int length = std::vsnprintf(text, sizeof(text), format, arguments);
+    std::string line(text);
+    while (!line.empty() && line.back() == '\n') {
+        line.pop_back();
+    }
+    log::debug("{}", line);
+    return length;
+}
+
+// scratch holds nothing between packets, and names with a dot are libbpf's own (.rodata).
+bool is_pinned(const bpf_map* map) {
+    const std::string name = bpf_map__name(map);
+    return name != "scratch" && name.find('.') == std::string::npos;
+}
+
+Status check_abi(const PinDirectory& pins) {
+    Fd fd(bpf_obj_get(pins.map("control").c_str()));
+    if (!fd) {
+        return {};  // nothing pinned yet
+    }
+    control value{};
+    std::uint32_t zero = 0;
+    if (bpf_map_lookup_elem(fd.get(), &zero, &value) != 0) {
+        return failure_errno("read", pins.map("control"));
+    }
+    if (value.abi != SHUNT_ABI && value.abi != 0) {
+        return failure("take over maps of", pins.path(),
+                       "they have ABI " + std::to_string(value.abi) + ", this build needs " +
+                           std::to_string(SHUNT_ABI) +
+                           "; traffic goes on with the old programs. When connections may be lost: "
+                           "shunt detach --purge, then start this agent");
+    }
+    return {};
+}
+
+Status take_over_map(const PinDirectory& pins, bpf_map* map) {
+    const std::string path = pins.map(bpf_map__name(map));
+    Fd fd(bpf_obj_get(path.c_str()));
+    if (fd) {
+        bpf_map_info info{};
+        __u32 length = sizeof(info);
+        if (bpf_obj_get_info_by_fd(fd.get(), &info, &length) != 0) {
+            return failure_errno("inspect", path);
+        }
+        // A map keeps the size it was made with; the content is worth more than another size.
+        if (info.max_entries != bpf_map__max_entries(map)) {
+            log::warn("{} keeps room for {} entries, not {}: it was made so (shunt detach --purge gives it up)", path,
+                      info.max_entries, bpf_map__max_entries(map));
+            bpf_map__set_max_entries(map, info.max_entries);
+        }
+        if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
+            info.value_size != bpf_map__value_size(map)) {
+            return failure("take over", path, "its lay-out is another build's (shunt detach --purge, then start again)");
+        }
+    }
+    if (int error = bpf_map__set_pin_path(map, path.c_str()); error != 0) {
+        return failure_errno("set pin path", path, error);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Programs> Programs::load(const PinDirectory& pins, const ProgramOptions& options) {
+    libbpf_set_print(log_libbpf);
+    if (auto abi = check_abi(pins); !abi) {
+        return std::unexpected(abi.error());
+    }
+    Programs programs(forward_bpf__open());
+    forward_bpf* skeleton = programs.skeleton_;
+    if (skeleton == nullptr) {
+        return failure_errno("open programs", "");
+    }
+    skeleton->rodata->snat_port_min = options.snat_port_min;
+    skeleton->rodata->snat_port_count = options.snat_port_max - options.snat_port_min + 1;
+    skeleton->rodata->fib_lookup_source_flag = kernel_is_at_least(6, 7) ? kFibLookupSource : 0;
+    bpf_map__set_max_entries(skeleton->maps.flows4, 2 * options.max_flows);
+    bpf_map__set_max_entries(skeleton->maps.flows6, 2 * options.max_flows);
+
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, skeleton->obj) {
+        if (is_pinned(map)) {
+            if (auto taken = take_over_map(pins, map); !taken) {
+                return std::unexpected(taken.error());
+            }
+        }
+    }
+    if (int error = forward_bpf__load(skeleton); error != 0) {
+        return failure("load programs", "",
+                       std::string(std::strerror(-error)) + " (--log-level debug shows the verifier's words)");
+    }
+    const std::pair<const char*, int> pinned[] = {{"xdp_ingress", programs.xdp_ingress()},
+                                                  {"tc_ingress", programs.tc_ingress()},
+                                                  {"tc_ingress_after_xdp", programs.tc_ingress_after_xdp()},
+                                                  {"tc_egress", programs.tc_egress()}};
+    for (const auto& [name, fd] : pinned) {
+        if (auto done = pin_in_place(fd, pins.program(name)); !done) {
+            return std::unexpected(done.error());
+        }
+    }
+    if (auto mapped = programs.map_memory(); !mapped) {
+        return std::unexpected(mapped.error());
+    }
+    programs.control_->abi = SHUNT_ABI;
+    return programs;
+}
+
+Status Programs::map_memory() {
+    const std::size_t page = sysconf(_SC_PAGESIZE);
+    void* memory = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, map("control"), 0);
+    if (memory == MAP_FAILED) {
+        return failure_errno("map", "control");
+    }
+    control_ = static_cast<control*>(memory);
+    memory = mmap(nullptr, std::size_t{slots_size()} * sizeof(std::uint32_t), PROT_READ | PROT_WRITE, MAP_SHARED,
+                  map("slots"), 0);
+    if (memory == MAP_FAILED) {
+        return failure_errno("map", "slots");
+    }
+    slots_ = static_cast<std::uint32_t*>(memory);
+    return {};
+}
+
+Programs::Programs(Programs&& other) noexcept
+    : skeleton_(std::exchange(other.skeleton_, nullptr)),
+      control_(std::exchange(other.control_, nullptr)),
+      slots_(std::exchange(other.slots_, nullptr)) {}
+
+Programs& Programs::operator=(Programs&& other) noexcept {
+    std::swap(skeleton_, other.skeleton_);
+    std::swap(control_, other.control_);
+    std::swap(slots_, other.slots_);
+    return *this;
+}
+
+Programs::~Programs() {
+    if (control_ != nullptr) {
+        munmap(control_, sysconf(_SC_PAGESIZE));
+    }
+    if (slots_ != nullptr) {
+        munmap(slots_, std::size_t{slots_size()} * sizeof(std::uint32_t));
+    }
+    forward_bpf__destroy(skeleton_);
+}
+
+int Programs::xdp_ingress() const { return bpf_program__fd(skeleton_->progs.xdp_ingress); }
+int Programs::tc_ingress() const { return bpf_program__fd(skeleton_->progs.tc_ingress); }
+int Programs::tc_ingress_after_xdp() const { return bpf_program__fd(skeleton_->progs.tc_ingress_after_xdp); }
+int Programs::tc_egress() const { return bpf_program__fd(skeleton_->progs.tc_egress); }
+
+int Programs::map(const char* name) const { return bpf_object__find_map_fd_by_name(skeleton_->obj, name); }
+
+control* Programs::control_page() const { return control_; }
+std::uint32_t* Programs::slots() const { return slots_; }
+std::uint32_t Programs::slots_size() const { return bpf_map__max_entries(skeleton_->maps.slots); }
+std::uint32_t Programs::max_flows() const { return bpf_map__max_entries(skeleton_->maps.flows4) / 2; }
+
+}  // namespace shunt

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The programs of bpf/forward.bpf.c and their maps, loaded and pinned. Maps that are pinned already are taken
+// over with what is in them; programs are always loaded anew.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "agent/datapath/pin_directory.h"
+#include "agent/support/result.h"
+
+struct forward_bpf;
+struct control;
+
+namespace shunt {
+
+struct ProgramOptions {
+    std::uint16_t snat_port_min = 10240;
+    std::uint16_t snat_port_max = 26623;  // inclusive
+    std::uint32_t max_flows = 65536;      // per family; only for maps that are made now
+};
+
+class Programs {
+public:
+    // Errors name the map whose lay-out does not fit, or carry the verifier's last words.
+    static Result<Programs> load(const PinDirectory& pins, const ProgramOptions& options);
+    Programs(Programs&&) noexcept;
+    Programs& operator=(Programs&&) noexcept;
+    ~Programs();
+
+    int xdp_ingress() const;
+    int tc_ingress() const;
+    int tc_ingress_after_xdp() const;
+    int tc_egress() const;
+
+    int map(const char* name) const;      // descriptor, owned by this object; -1 if there is no such map
+    control* control_page() const;        // the mapped `control`
+    std::uint32_t* slots() const;         // the mapped `slots`
+    std::uint32_t slots_size() const;
+    std::uint32_t max_flows() const;      // what the pinned maps have room for
+
+private:
+    explicit Programs(forward_bpf* skeleton) : skeleton_(skeleton) {}
+    Status map_memory();
+    forward_bpf* skeleton_ = nullptr;
+    control* control_ = nullptr;
+    std::uint32_t* slots_ = nullptr;
+};
+
+}  // namespace shunt
