@@ -106,7 +106,7 @@ struct route {
     __be32 saddr[4], daddr[4];  // saddr 0: the route chooses it
     __be16 sport, dport;
     __u8 protocol;
-    __u8 by_device;             // 1: out by `ifindex` and nothing else; 0: as if come in by it
+    __u8 by_device;             // 1: out by `ifindex` if it leads there; 0: as if come in by it
     __u16 mtu;
     __u32 ifindex;
     __u8 dmac[6], smac[6];
@@ -118,7 +118,6 @@ struct route {
 // so one CPU never has two in hand. Not pinned.
 struct slow_path {
     enum address_family family;
-    __u32 hook;     // enum hook
     __u32 ifindex;  // where the packet came in
     __u32 flags;    // FLOW_FLAG_* of the packet
     struct flow6_key request_key, reply_key;  // an IPv4 address stands in the first word, the rest is 0

@@ -84,20 +84,25 @@ Result<tc_attachment> attach_clsact(int ifindex, bool ingress, int program) {
     return TC_CLSACT;
 }
 
-void detach_clsact(int ifindex, bool ingress) {
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+// Is the clsact filter of our place one of ours, by its program's name? The kernel keeps 15 characters of it.
+bool clsact_is_ours(const bpf_tc_hook& hook) {
     LIBBPF_OPTS(bpf_tc_opts, query, .handle = kFilterHandle, .priority = kFilterPreference);
     if (bpf_tc_query(&hook, &query) != 0) {
-        return;
+        return false;
     }
     Fd program(bpf_prog_get_fd_by_id(query.prog_id));
     bpf_prog_info info{};
     __u32 length = sizeof(info);
     if (!program || bpf_obj_get_info_by_fd(program.get(), &info, &length) != 0) {
-        return;
+        return false;
     }
-    const std::string name = info.name;  // the kernel keeps 15 characters
-    if (name.rfind("tc_ingress", 0) == 0 || name == "tc_egress") {
+    const std::string name = info.name;
+    return name.rfind("tc_ingress", 0) == 0 || name == "tc_egress";
+}
+
+void detach_clsact(int ifindex, bool ingress) {
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+    if (clsact_is_ours(hook)) {
         LIBBPF_OPTS(bpf_tc_opts, ours, .handle = kFilterHandle, .priority = kFilterPreference);
         bpf_tc_detach(&hook, &ours);
     }
@@ -177,6 +182,17 @@ Result<AttachedDevice> Attachment::attach(int ifindex, bool allow_xdp) const {
         unlink(pins_.link("xdp", ifindex).c_str());
     }
     return attached;
+}
+
+bool Attachment::clsact_is_missing(int ifindex) const {
+    for (bool ingress : {true, false}) {
+        LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+        if (access(pins_.link(ingress ? "tc_ingress" : "tc_egress", ifindex).c_str(), F_OK) != 0 &&
+            !clsact_is_ours(hook)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void detach_from_device(const std::string& pin_directory, int ifindex) {

@@ -38,6 +38,9 @@ public:
     // XDP makes no sense on (tunnels).
     Result<AttachedDevice> attach(int ifindex, bool allow_xdp) const;
 
+    // The device is served by clsact filters, and one of them is gone.
+    bool clsact_is_missing(int ifindex) const;
+
 private:
     Result<xdp_attachment> attach_xdp(int ifindex, std::string& note) const;
     Result<tc_attachment> attach_tc(int ifindex, bool ingress, int program) const;

@@ -24,7 +24,6 @@ static __always_inline struct slow_path *slow_path_enter(const struct packet *pa
     if (!slow)
         return 0;
     slow->family = family;
-    slow->hook = packet->hook;
     slow->ifindex = packet->ifindex;
     slow->flags = packet->flags;
     if (family == IPV4)
@@ -43,9 +42,18 @@ static __always_inline int xdp_can_send(const struct packet *packet, const struc
            (recipe->next_hop == NEXT_HOP_TC && recipe->ifindex == packet->ifindex);
 }
 
-// A request to, or a reply from, a backend on another node.
-static __always_inline enum verdict follow_out(struct packet *packet, struct recipe *recipe,
-                                               const enum address_family family)
+// Does the packet leave by a way of ours? A local reply does if it would go by another device than the one its
+// request came in on.
+static __always_inline int needs_next_hop(const struct packet *packet, const struct recipe *recipe)
+{
+    if (recipe->kind == RECIPE_LOCAL_REQUEST)
+        return 0;
+    return recipe->kind != RECIPE_LOCAL_REPLY || unlikely(recipe->ifindex != packet->ifindex);
+}
+
+// Between the client and a backend on another node.
+static __always_inline enum verdict follow_remote(struct packet *packet, const struct recipe *recipe,
+                                                  const enum address_family family)
 {
     if (unlikely(recipe->mtu && packet->l3_length > recipe->mtu))
         return pass(PASSED_OVER_MTU);
@@ -53,37 +61,20 @@ static __always_inline enum verdict follow_out(struct packet *packet, struct rec
         return drop(DROP_TTL_EXCEEDED);
     if (packet->hook == HOOK_XDP && unlikely(!xdp_can_send(packet, recipe)))
         return VERDICT_HAND_TO_TC;
-    packet->out_ifindex = recipe->ifindex;
-    packet->resolve = recipe->next_hop == NEXT_HOP_UNRESOLVED;
-    if (rewrite(packet, recipe, family, 1))
+    if (rewrite(packet, recipe, family) || rewrite_hop_limit(packet, family) || rewrite_macs(packet, recipe))
         return drop(DROP_REWRITE_FAILED);
     count(recipe->kind == RECIPE_REMOTE_REQUEST ? FORWARDED_REMOTE_REQUEST : FORWARDED_REMOTE_REPLY);
     return VERDICT_SEND;
 }
 
-static __always_inline enum verdict follow_request_up(struct packet *packet, struct recipe *recipe,
-                                                      const enum address_family family)
+// To or from a pod of this node. The stack sees to TTL and MTU.
+static __always_inline enum verdict follow_local(struct packet *packet, const struct recipe *recipe,
+                                                 const enum address_family family, int out)
 {
-    if (rewrite(packet, recipe, family, 0))
+    if (rewrite(packet, recipe, family) || (out && rewrite_macs(packet, recipe)))
         return drop(DROP_REWRITE_FAILED);
-    count(FORWARDED_LOCAL_REQUEST);
-    return VERDICT_DELIVER;
-}
-
-// Out by the device that the request came in on, as long as it is there.
-static __always_inline enum verdict follow_reply_down(struct packet *packet, struct recipe *recipe,
-                                                      const enum address_family family)
-{
-    __u32 ifindex = recipe->ifindex;
-
-    if (rewrite(packet, recipe, family, 0))
-        return drop(DROP_REWRITE_FAILED);
-    count(FORWARDED_LOCAL_REPLY);
-    if (likely(ifindex == packet->ifindex) || !bpf_map_lookup_elem(&devices, &ifindex))
-        return VERDICT_DELIVER;
-    packet->out_ifindex = ifindex;
-    packet->resolve = 1;
-    return VERDICT_SEND;
+    count(recipe->kind == RECIPE_LOCAL_REQUEST ? FORWARDED_LOCAL_REQUEST : FORWARDED_LOCAL_REPLY);
+    return out ? VERDICT_SEND : VERDICT_DELIVER;
 }
 
 static __always_inline struct recipe *find(const enum address_family family, const struct flow4_key *key4,
@@ -126,10 +117,8 @@ static __always_inline enum verdict forward(struct packet *packet, const enum ad
     second_passed = recipe->last_seen != now;
     if (second_passed)
         recipe->last_seen = now;
-    if (recipe->kind == RECIPE_LOCAL_REQUEST)
-        return follow_request_up(packet, recipe, family);
-    if (recipe->kind == RECIPE_LOCAL_REPLY)
-        return follow_reply_down(packet, recipe, family);
+    if (!needs_next_hop(packet, recipe))
+        return follow_local(packet, recipe, family, 0);
 
     control = control_get();
     if (!control)
@@ -143,5 +132,9 @@ static __always_inline enum verdict forward(struct packet *packet, const enum ad
         if (verdict != VERDICT_CONTINUE)
             return verdict;
     }
-    return follow_out(packet, recipe, family);
+    packet->out_ifindex = recipe->ifindex;
+    packet->resolve = recipe->next_hop == NEXT_HOP_UNRESOLVED;
+    if (packet->hook == HOOK_TC_EGRESS)
+        return follow_local(packet, recipe, family, recipe->ifindex != packet->ifindex);
+    return follow_remote(packet, recipe, family);
 }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Writing a recipe into a packet: addresses, ports and checksums; for packets sent out also the hop limit and, if
-// known, the MAC addresses. Twice: bytes in XDP, helpers in tc, where the kernel keeps checksum state of its own.
-// 0, or -1 if the packet could not be rewritten (and may be half rewritten).
+// Writing a recipe into a packet. Twice: bytes in XDP, helpers in tc, where the kernel keeps checksum state of its
+// own. All return 0, or -1 if the packet could not be rewritten (and may be half rewritten).
 #pragma once
 
 #include "bpf/packet/checksum.h"
 #include "bpf/packet/packet.h"
 
-#define ETHER_TYPE_OFFSET 12
 #define TCP_CHECK_OFFSET offsetof(struct tcphdr, check)
 #define UDP_CHECK_OFFSET offsetof(struct udphdr, check)
 
@@ -47,10 +45,8 @@ static __always_inline int rewrite_xdp_l4(const struct packet *packet, const str
 }
 
 static __always_inline int rewrite_xdp(const struct packet *packet, const struct recipe *recipe,
-                                       const enum address_family family, int sent_out)
+                                       const enum address_family family)
 {
-    struct ethhdr *ethernet = packet->data;
-
     if (family == IPV4) {
         const struct flow4 *flow = (const struct flow4 *)recipe;
         struct iphdr *ip = packet->data + L3_OFFSET;
@@ -59,8 +55,6 @@ static __always_inline int rewrite_xdp(const struct packet *packet, const struct
             return -1;
         ip->saddr = flow->saddr;
         ip->daddr = flow->daddr;
-        if (sent_out)
-            ip->ttl -= 1;
         ip->check = checksum_update(ip->check, recipe->ip_delta);
     } else {
         const struct flow6 *flow = (const struct flow6 *)recipe;
@@ -70,12 +64,6 @@ static __always_inline int rewrite_xdp(const struct packet *packet, const struct
             return -1;
         __builtin_memcpy(&ip->saddr, flow->saddr, ADDRESS_SIZE);
         __builtin_memcpy(&ip->daddr, flow->daddr, ADDRESS_SIZE);
-        if (sent_out)
-            ip->hop_limit -= 1;
-    }
-    if (sent_out) {
-        __builtin_memcpy(ethernet->h_dest, recipe->dmac, ETH_ALEN);
-        __builtin_memcpy(ethernet->h_source, recipe->smac, ETH_ALEN);
     }
     return rewrite_xdp_l4(packet, recipe);
 }
@@ -85,7 +73,7 @@ static __always_inline int rewrite_xdp(const struct packet *packet, const struct
 // (CHECKSUM_COMPLETE) is mended by hand, because bpf_l4_csum_replace takes every packet for IPv4 there
 // (kernel commit ead7f9b8de65 has the story).
 static __always_inline int rewrite_tc_l4(const struct packet *packet, const struct recipe *recipe,
-                                         const enum address_family family, int sent_out)
+                                         const enum address_family family)
 {
     struct __sk_buff *skb = packet->ctx;
     struct ports ports = {recipe->sport, recipe->dport};
@@ -96,52 +84,73 @@ static __always_inline int rewrite_tc_l4(const struct packet *packet, const stru
     if (bpf_l4_csum_replace(skb, check, 0, recipe->address_delta, BPF_F_PSEUDO_HDR | zero_is_none) ||
         bpf_l4_csum_replace(skb, check, 0, recipe->port_delta, zero_is_none))
         return -1;
-    if (family == IPV6) {
-        __u32 whole = recipe->address_delta + (sent_out ? (__u16)~bpf_htons(1) : 0);
-
-        bpf_csum_update(skb, whole);  // refused for all but CHECKSUM_COMPLETE
-    }
+    if (family == IPV6)
+        bpf_csum_update(skb, recipe->address_delta);  // refused for all but CHECKSUM_COMPLETE
     return bpf_skb_store_bytes(skb, offset, &ports, sizeof(ports), 0) ? -1 : 0;
 }
 
 static __always_inline int rewrite_tc(const struct packet *packet, const struct recipe *recipe,
-                                      const enum address_family family, int sent_out)
+                                      const enum address_family family)
 {
     struct __sk_buff *skb = packet->ctx;
-    __u8 hop_limit = packet->hop_limit - 1;
     const void *addresses;
-    __u32 addresses_offset, addresses_size, hop_limit_offset;
+    __u32 offset, size;
 
     if (family == IPV4) {
         addresses = &((const struct flow4 *)recipe)->saddr;
-        addresses_size = 2 * sizeof(__be32);
-        addresses_offset = L3_OFFSET + offsetof(struct iphdr, saddr);
-        hop_limit_offset = L3_OFFSET + offsetof(struct iphdr, ttl);
+        size = 2 * sizeof(__be32);
+        offset = L3_OFFSET + offsetof(struct iphdr, saddr);
         if (bpf_l3_csum_replace(skb, L3_OFFSET + offsetof(struct iphdr, check), 0, recipe->ip_delta, 0))
             return -1;
     } else {
         addresses = ((const struct flow6 *)recipe)->saddr;
-        addresses_size = 2 * ADDRESS_SIZE;
-        addresses_offset = L3_OFFSET + offsetof(struct ipv6hdr, saddr);
-        hop_limit_offset = L3_OFFSET + offsetof(struct ipv6hdr, hop_limit);
+        size = 2 * ADDRESS_SIZE;
+        offset = L3_OFFSET + offsetof(struct ipv6hdr, saddr);
     }
-    if (rewrite_tc_l4(packet, recipe, family, sent_out) ||
-        bpf_skb_store_bytes(skb, addresses_offset, addresses, addresses_size, 0))
+    if (rewrite_tc_l4(packet, recipe, family))
         return -1;
-    if (!sent_out)
-        return 0;
-    if (bpf_skb_store_bytes(skb, hop_limit_offset, &hop_limit, sizeof(hop_limit), 0))
-        return -1;
-    if (recipe->next_hop == NEXT_HOP_UNRESOLVED)
-        return 0;
-    // dmac and smac stand side by side, as in the Ethernet header.
-    return bpf_skb_store_bytes(skb, 0, recipe->dmac, ETHER_TYPE_OFFSET, 0) ? -1 : 0;
+    return bpf_skb_store_bytes(skb, offset, addresses, size, 0) ? -1 : 0;
 }
 
+// Addresses, ports and checksums; the IPv4 header's checksum already for the hop limit that follows.
 static __always_inline int rewrite(const struct packet *packet, const struct recipe *recipe,
-                                   const enum address_family family, int sent_out)
+                                   const enum address_family family)
 {
-    if (packet->hook == HOOK_XDP)
-        return rewrite_xdp(packet, recipe, family, sent_out);
-    return rewrite_tc(packet, recipe, family, sent_out);
+    return packet->hook == HOOK_XDP ? rewrite_xdp(packet, recipe, family) : rewrite_tc(packet, recipe, family);
+}
+
+// One hop less, for packets between the client and a backend on another node.
+static __always_inline int rewrite_hop_limit(const struct packet *packet, const enum address_family family)
+{
+    __u32 offset = L3_OFFSET + (family == IPV4 ? offsetof(struct iphdr, ttl) : offsetof(struct ipv6hdr, hop_limit));
+    __u8 less = packet->hop_limit - 1;
+
+    if (packet->hook == HOOK_XDP) {
+        __u8 *field = packet->data + offset;
+
+        if ((void *)(field + 1) > packet->data_end)
+            return -1;
+        *field = less;
+        return 0;
+    }
+    if (family == IPV6)
+        bpf_csum_update(packet->ctx, (__u16)~bpf_htons(1));  // IPv6 has no header checksum that makes up for it
+    return bpf_skb_store_bytes(packet->ctx, offset, &less, sizeof(less), 0) ? -1 : 0;
+}
+
+// The next hop's MAC addresses, unless tc lets the kernel resolve them. They stand side by side in the recipe as in
+// the Ethernet header.
+static __always_inline int rewrite_macs(const struct packet *packet, const struct recipe *recipe)
+{
+    struct ethhdr *ethernet = packet->data;
+
+    if (packet->hook == HOOK_XDP) {
+        if ((void *)(ethernet + 1) > packet->data_end)
+            return -1;
+        __builtin_memcpy(ethernet, recipe->dmac, 2 * ETH_ALEN);
+        return 0;
+    }
+    if (packet->resolve)
+        return 0;
+    return bpf_skb_store_bytes(packet->ctx, 0, recipe->dmac, 2 * ETH_ALEN, 0) ? -1 : 0;
 }

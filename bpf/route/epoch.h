@@ -22,7 +22,7 @@ static __always_inline int agent_is_silent(const struct control *control, __u32 
     return now - control->heartbeat > HEARTBEAT_STALE_TICKS;
 }
 
-// Asks the FIB once more for a remote flow's entry. The stores are not atomic: a packet that another CPU sends in
+// Asks the FIB once more for an entry that needs a next hop. The stores are not atomic: a packet that another CPU sends in
 // the same instant may carry half of the old and half of the new MAC address, and is retransmitted.
 static __noinline enum verdict route_refresh(void *ctx, struct slow_path *slow, struct recipe *recipe)
 {
@@ -36,7 +36,7 @@ static __noinline enum verdict route_refresh(void *ctx, struct slow_path *slow, 
     route->sport = recipe->sport;
     route->dport = recipe->dport;
     route->protocol = slow->request_key.protocol;
-    route->by_device = recipe->kind == RECIPE_REMOTE_REPLY;
+    route->by_device = recipe->kind != RECIPE_REMOTE_REQUEST;
     route->ifindex = route->by_device ? recipe->ifindex : slow->ifindex;
     verdict = route_ask(ctx, slow);
     if (verdict != VERDICT_CONTINUE)

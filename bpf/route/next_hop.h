@@ -70,6 +70,12 @@ static __noinline enum verdict route_ask(void *ctx, struct slow_path *slow)
         flags |= fib_lookup_source_flag;
 
     result = bpf_fib_lookup(ctx, &fib, sizeof(fib), flags);
+    if (result == BPF_FIB_LKUP_RET_NOT_FWDED && route->by_device) {
+        // No way to the client by the device it came by: then as the routes say.
+        fib.tot_len = 1;
+        fib.ifindex = slow->ifindex;
+        result = bpf_fib_lookup(ctx, &fib, sizeof(fib), flags & ~BPF_FIB_LOOKUP_OUTPUT);
+    }
     if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
         return route_refuse(result);
 

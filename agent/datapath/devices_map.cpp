@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/datapath/devices_map.h"
+
+#include <bpf/bpf.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <set>
+
+#include "agent/support/log.h"
+
+namespace shunt {
+namespace {
+
+device describe(const ExternalDevice& external, const AttachedDevice& attached) {
+    device value{};
+    std::strncpy(value.name, external.name.c_str(), sizeof(value.name) - 1);
+    if (external.ipv4) {
+        std::memcpy(value.ipv4, external.ipv4->octets.data(), sizeof(value.ipv4));
+    }
+    if (external.ipv6) {
+        std::memcpy(value.ipv6, external.ipv6->octets.data(), sizeof(value.ipv6));
+    }
+    value.mtu = external.mtu;
+    value.xdp = attached.xdp;
+    value.tc = attached.tc;
+    value.transmit = external.xdp_transmit ? TRANSMIT_BY_XDP : TRANSMIT_BY_TC_ONLY;
+    std::strncpy(value.note, attached.note.c_str(), sizeof(value.note) - 1);
+    return value;
+}
+
+// Devices that the map or a pinned link names.
+std::set<int> known_devices(const PinDirectory& pins, int map) {
+    std::set<int> known;
+    std::uint32_t key = 0;
+    for (bool first = true; bpf_map_get_next_key(map, first ? nullptr : &key, &key) == 0; first = false) {
+        known.insert(static_cast<int>(key));
+    }
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(pins.path() + "/links", error)) {
+        const std::string name = entry.path().filename();
+        known.insert(std::atoi(name.c_str() + name.rfind('_') + 1));
+    }
+    known.erase(0);
+    return known;
+}
+
+}  // namespace
+
+Status DevicesMap::serve_one(const ExternalDevice& wanted) {
+    const auto ifindex = static_cast<int>(wanted.ifindex);
+    if (!wanted.has_link_layer) {
+        log::warn("{} has no Ethernet header: it is left to the stack so far", wanted.name);
+        return {};
+    }
+    auto attached = attachment_.attach(ifindex, !wanted.is_tunnel);
+    if (!attached) {
+        Error error = attached.error();
+        error.object += " (" + wanted.name + ")";
+        return std::unexpected(error);
+    }
+    const device value = describe(wanted, *attached);
+    const std::uint32_t key = wanted.ifindex;
+    if (int error = bpf_map_update_elem(programs_.map("devices"), &key, &value, BPF_ANY); error != 0) {
+        return failure_errno("describe device", wanted.name, error);
+    }
+    if (!served_.contains(ifindex)) {
+        log::info("{} (ifindex {}): XDP {}, tc {}{}{}", wanted.name, ifindex,
+                  attached->xdp == XDP_NATIVE ? "native" : "off", attached->tc == TC_TCX ? "tcx" : "clsact",
+                  attached->note.empty() ? "" : "; ", attached->note);
+    }
+    served_[ifindex] = wanted;
+    return {};
+}
+
+Status DevicesMap::forget_others(const std::vector<ExternalDevice>& wanted) {
+    for (int ifindex : known_devices(pins_, programs_.map("devices"))) {
+        const bool keep = std::ranges::any_of(
+            wanted, [&](const ExternalDevice& device) { return static_cast<int>(device.ifindex) == ifindex; });
+        if (keep) {
+            continue;
+        }
+        detach_from_device(pins_.path(), ifindex);
+        const auto key = static_cast<std::uint32_t>(ifindex);
+        bpf_map_delete_elem(programs_.map("devices"), &key);
+        served_.erase(ifindex);
+        log::info("ifindex {} is not external any more: programs taken off", ifindex);
+    }
+    return {};
+}
+
+Status DevicesMap::serve(const std::vector<ExternalDevice>& wanted) {
+    Status first;
+    for (const ExternalDevice& device : wanted) {
+        if (auto served = serve_one(device); !served && first) {
+            first = served;
+        }
+    }
+    if (auto forgotten = forget_others(wanted); !forgotten && first) {
+        first = forgotten;
+    }
+    return first;
+}
+
+bool DevicesMap::restore() {
+    bool restored = false;
+    for (const auto& [ifindex, device] : served_) {
+        if (attachment_.clsact_is_missing(ifindex)) {
+            log::warn("{}: somebody removed our tc filter: it is put back", device.name);
+            attachment_.attach(ifindex, !device.is_tunnel);
+            restored = true;
+        }
+    }
+    return restored;
+}
+
+}  // namespace shunt

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The external devices: attached, and described in the `devices` map.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "agent/datapath/attachment.h"
+#include "agent/network/devices.h"
+#include "agent/support/result.h"
+
+namespace shunt {
+
+class DevicesMap {
+public:
+    DevicesMap(const PinDirectory& pins, const Programs& programs, AttachMode mode)
+        : pins_(pins), programs_(programs), attachment_(pins, programs, mode) {}
+
+    // Attaches to each of `wanted`, leaves every other device that the map or a pinned link names, and makes the map
+    // say so. Goes on after an error with the rest; the first one is returned.
+    Status serve(const std::vector<ExternalDevice>& wanted);
+
+    // Puts clsact filters back that somebody removed. True if one was missing.
+    bool restore();
+
+private:
+    Status serve_one(const ExternalDevice& wanted);
+    Status forget_others(const std::vector<ExternalDevice>& wanted);
+    const PinDirectory& pins_;
+    const Programs& programs_;
+    Attachment attachment_;
+    std::map<int, ExternalDevice> served_;
+};
+
+}  // namespace shunt
