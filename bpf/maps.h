@@ -44,9 +44,9 @@ struct {
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, SLOTS_MAX);
+    __uint(max_entries, SLOTS_MAX / 2);
     __type(key, __u32);
-    __type(value, __u32);
+    __type(value, struct slot_pair);
 } slots SEC(".maps");
 
 struct {
@@ -110,7 +110,7 @@ struct route {
     __u16 mtu;
     __u32 ifindex;
     __u8 dmac[6], smac[6];
-    __u8 next_hop;              // enum next_hop
+    __u8 next_hop;              // enum next_hop, several
     __u8 pad[3];
 };
 

@@ -16,9 +16,14 @@ enum tc_attachment {
     TC_CLSACT = 2,
 };
 
+// How XDP can send by the device. Bits.
 enum device_transmit {
-    TRANSMIT_BY_TC_ONLY = 0,  // the driver has no ndo_xdp_xmit, or it is not ready: XDP hands over to tc
-    TRANSMIT_BY_XDP = 1,
+    TRANSMIT_BY_TC = 0,            // not at all: XDP hands over to tc
+    TRANSMIT_BY_XDP_TX = 2,        // back out of it, but not from another device (no ndo_xdp_xmit)
+    TRANSMIT_BY_XDP_REDIRECT = 4,  // from any device, itself included, by redirect; XDP_TX does not do. A veth wakes
+                                   // its peer after XDP_TX only if that has an XDP program (veth_xdp_flush), and
+                                   // after a redirect also if it polls for GRO's sake
+    TRANSMIT_BY_XDP = 6,           // both
 };
 
 #define DEVICE_NAME_SIZE 16

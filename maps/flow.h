@@ -49,10 +49,12 @@ enum flow_state {
 };
 
 // What is known of the way out. Packets of RECIPE_LOCAL_* need none.
+// Bits.
 enum next_hop {
-    NEXT_HOP_UNRESOLVED = 0,  // the neighbour's MAC is unknown: tc lets the kernel resolve it
-    NEXT_HOP_TC = 1,          // MACs known, but XDP cannot send to this device
-    NEXT_HOP_XDP = 2,         // MACs known
+    NEXT_HOP_UNRESOLVED = 0,    // the neighbour's MAC is unknown: tc lets the kernel resolve it
+    NEXT_HOP_RESOLVED = 1,      // dmac and smac are known; and, from the device's enum device_transmit,
+    NEXT_HOP_XDP_TX = 2,        // XDP may send by XDP_TX if the packet came in by that device
+    NEXT_HOP_XDP_REDIRECT = 4,  // XDP may redirect there
 };
 
 // How long a flow may be idle, in seconds, by state. Established TCP outlives the longest idle time-out of
@@ -80,7 +82,7 @@ struct recipe {
     __u8 kind;        // enum recipe_kind
     __u8 state;       // enum flow_state
     __u8 watch;       // FLOW_FLAG_*: packets with one of these go the slow path
-    __u8 next_hop;    // enum next_hop
+    __u8 next_hop;    // enum next_hop, several
     __be16 sport, dport;  // the new ports
     // RFC 1624 differences, each ready to be added to a complemented checksum field.
     __u16 ip_delta;       // IPv4 header: addresses and, for packets sent out, TTL less one

@@ -142,6 +142,9 @@ Result<tc_attachment> Attachment::attach_tc(int ifindex, bool ingress, int progr
     if (*updated) {
         return TC_TCX;
     }
+    if (!allow_tcx_) {
+        return attach_clsact(ifindex, ingress, program);
+    }
     auto error = create_and_pin(path, ifindex, program, ingress ? kTcxIngress : kTcxEgress, kBefore);
     if (!error) {
         return std::unexpected(error.error());

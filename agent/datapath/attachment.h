@@ -31,8 +31,9 @@ struct AttachedDevice {
 
 class Attachment {
 public:
-    Attachment(const PinDirectory& pins, const Programs& programs, AttachMode mode)
-        : pins_(pins), programs_(programs), mode_(mode) {}
+    // `allow_tcx`: false goes by clsact also where the kernel has tcx, as a test of the older way must.
+    Attachment(const PinDirectory& pins, const Programs& programs, AttachMode mode, bool allow_tcx = true)
+        : pins_(pins), programs_(programs), mode_(mode), allow_tcx_(allow_tcx) {}
 
     // Idempotent: makes sure that this build's programs are on the device. `allow_xdp` is false for devices that
     // XDP makes no sense on (tunnels).
@@ -47,6 +48,7 @@ private:
     const PinDirectory& pins_;
     const Programs& programs_;
     AttachMode mode_;
+    bool allow_tcx_;
 };
 
 // Takes everything of ours off the device: pinned links, and clsact filters that are ours; never the qdisc. Not an

@@ -13,6 +13,15 @@
 namespace shunt {
 namespace {
 
+// maps/device.h says what is special about veth.
+device_transmit transmit(const ExternalDevice& external, const AttachedDevice& attached) {
+    const bool turn = attached.xdp == XDP_NATIVE && external.driver != "veth";
+    if (external.xdp_transmit) {
+        return turn ? TRANSMIT_BY_XDP : TRANSMIT_BY_XDP_REDIRECT;
+    }
+    return turn ? TRANSMIT_BY_XDP_TX : TRANSMIT_BY_TC;
+}
+
 device describe(const ExternalDevice& external, const AttachedDevice& attached) {
     device value{};
     std::strncpy(value.name, external.name.c_str(), sizeof(value.name) - 1);
@@ -25,7 +34,7 @@ device describe(const ExternalDevice& external, const AttachedDevice& attached) 
     value.mtu = external.mtu;
     value.xdp = attached.xdp;
     value.tc = attached.tc;
-    value.transmit = external.xdp_transmit ? TRANSMIT_BY_XDP : TRANSMIT_BY_TC_ONLY;
+    value.transmit = transmit(external, attached);
     std::strncpy(value.note, attached.note.c_str(), sizeof(value.note) - 1);
     return value;
 }

@@ -189,7 +189,7 @@ int Programs::map(const char* name) const { return bpf_object__find_map_fd_by_na
 
 control* Programs::control_page() const { return control_; }
 std::uint32_t* Programs::slots() const { return slots_; }
-std::uint32_t Programs::slots_size() const { return bpf_map__max_entries(skeleton_->maps.slots); }
+std::uint32_t Programs::slots_size() const { return 2 * bpf_map__max_entries(skeleton_->maps.slots); }
 std::uint32_t Programs::max_flows() const { return bpf_map__max_entries(skeleton_->maps.flows4) / 2; }
 
 }  // namespace shunt

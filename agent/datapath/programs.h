@@ -36,7 +36,7 @@ public:
     int map(const char* name) const;      // descriptor, owned by this object; -1 if there is no such map
     control* control_page() const;        // the mapped `control`
     std::uint32_t* slots() const;         // the mapped `slots`
-    std::uint32_t slots_size() const;
+    std::uint32_t slots_size() const;     // slots, not values of the map
     std::uint32_t max_flows() const;      // what the pinned maps have room for
 
 private:

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "agent/model/ip_address.h"
-#include "agent/network/netlink.h"
 #include "agent/support/result.h"
 
 namespace shunt {
@@ -35,7 +34,9 @@ struct NeighbourEntry {
 // Our signature in an entry (NDA_PROTOCOL, shown as `proto 83`): how the agent knows its own after a restart.
 inline constexpr std::uint8_t NEIGHBOUR_PROTOCOL = 83;
 
-// On-link targets beyond this many are left to the kernel's ordinary resolution.
+// On-link targets of a family beyond this many, or beyond half of the kernel's gc_thresh3, are left to ordinary
+// resolution: the kernel counts the neighbours of all namespaces together and refuses every new one, a pod's too,
+// when they are gc_thresh3 (1024 by default; tried).
 inline constexpr std::size_t MAX_ON_LINK_NEIGHBOURS = 1024;
 
 struct NeighbourPlan {
@@ -49,6 +50,7 @@ NeighbourPlan plan_neighbours(const std::set<Neighbour>& wanted, const std::map<
 
 struct NeighbourReport {
     std::size_t wanted = 0;
+    std::size_t cut = 0;       // targets left out because of the bound
     std::size_t managed = 0;   // set by this call
     std::size_t released = 0;  // by this call
     std::size_t refused = 0;   // by the kernel, this time
@@ -56,9 +58,10 @@ struct NeighbourReport {
 
 class ManagedNeighbours {
 public:
-    // Idempotent: the kernel's table is the only memory. `external`: ifindexes. `targets`: other nodes' addresses
-    // first, then remote backends'; the kernel is asked for the route of each, about 10 µs a piece, so callers
-    // gather changes before they call. A refusal is no error: one warning, then it is only counted.
+    // Idempotent: the kernel's table is the only memory. `external`: ifindexes; devices that resolve no neighbours
+    // (WireGuard, IP tunnels) may be among them. `targets`: other nodes' addresses first, then remote backends', in a
+    // stable order. The kernel is asked for the route of each, so callers gather changes before they call. A refusal
+    // is no error: one warning, then it is only counted.
     Result<NeighbourReport> reconcile(const std::set<unsigned>& external, std::span<const IpAddress> targets);
 
     // Takes our mark off all entries: for uninstalling, not for a restart.

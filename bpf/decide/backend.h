@@ -22,11 +22,13 @@ static __always_inline __u32 backend_pick(const struct service *service, const s
 {
     __u64 slice = *(const volatile __u64 *)&service->slice;
     __u32 size = SERVICE_SLICE_SIZE(slice);
-    __u32 slot, *id;
+    struct slot_pair *pair;
+    __u32 slot, index;
 
     if (!size)
         return 0;
     slot = SERVICE_SLICE_OFFSET(slice) + hash_below(backend_hash(key), size);
-    id = bpf_map_lookup_elem(&slots, &slot);
-    return id ? *id : 0;
+    index = slot / 2;
+    pair = bpf_map_lookup_elem(&slots, &index);
+    return pair ? pair->backend[slot % 2] : 0;
 }

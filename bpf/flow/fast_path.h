@@ -35,11 +35,12 @@ static __always_inline struct slow_path *slow_path_enter(const struct packet *pa
     return slow;
 }
 
-// Without its MAC address only tc can send; neither can XDP by a device that takes no frames from it.
-static __always_inline int xdp_can_send(const struct packet *packet, const struct recipe *recipe)
+// Without the neighbour's MAC address only tc can send; neither can XDP by a device that takes no frames from it.
+static __always_inline enum verdict xdp_way_out(const struct packet *packet, const struct recipe *recipe)
 {
-    return recipe->next_hop == NEXT_HOP_XDP ||
-           (recipe->next_hop == NEXT_HOP_TC && recipe->ifindex == packet->ifindex);
+    if (likely(recipe->ifindex == packet->ifindex && recipe->next_hop & NEXT_HOP_XDP_TX))
+        return VERDICT_SEND_BACK;
+    return recipe->next_hop & NEXT_HOP_XDP_REDIRECT ? VERDICT_SEND : VERDICT_HAND_TO_TC;
 }
 
 // Does the packet leave by a way of ours? A local reply does if it would go by another device than the one its
@@ -55,16 +56,19 @@ static __always_inline int needs_next_hop(const struct packet *packet, const str
 static __always_inline enum verdict follow_remote(struct packet *packet, const struct recipe *recipe,
                                                   const enum address_family family)
 {
+    enum verdict verdict;
+
     if (unlikely(recipe->mtu && packet->l3_length > recipe->mtu))
         return pass(PASSED_OVER_MTU);
     if (unlikely(packet->hop_limit <= 1))
         return drop(DROP_TTL_EXCEEDED);
-    if (packet->hook == HOOK_XDP && unlikely(!xdp_can_send(packet, recipe)))
-        return VERDICT_HAND_TO_TC;
+    verdict = packet->hook == HOOK_XDP ? xdp_way_out(packet, recipe) : VERDICT_SEND;
+    if (unlikely(verdict == VERDICT_HAND_TO_TC))
+        return verdict;
     if (rewrite(packet, recipe, family) || rewrite_hop_limit(packet, family) || rewrite_macs(packet, recipe))
         return drop(DROP_REWRITE_FAILED);
     count(recipe->kind == RECIPE_REMOTE_REQUEST ? FORWARDED_REMOTE_REQUEST : FORWARDED_REMOTE_REPLY);
-    return VERDICT_SEND;
+    return verdict;
 }
 
 // To or from a pod of this node. The stack sees to TTL and MTU.

@@ -8,6 +8,7 @@ enum verdict {
     VERDICT_DROP,          // counted by its reason
     VERDICT_DELIVER,       // rewritten, up the stack (ingress) or on its way out (egress)
     VERDICT_SEND,          // rewritten, out by the recipe's interface
+    VERDICT_SEND_BACK,     // the same, and that is the one it came in by (XDP only)
     VERDICT_HAND_TO_TC,    // XDP cannot finish it: marked and unmodified to tc
 };
 

@@ -38,9 +38,9 @@ static __always_inline int xdp_hand_to_tc(struct xdp_md *ctx)
 static __always_inline int xdp_finish(const struct packet *packet, enum verdict verdict)
 {
     switch (verdict) {
+    case VERDICT_SEND_BACK:
+        return XDP_TX;
     case VERDICT_SEND:
-        if (packet->out_ifindex == packet->ifindex)
-            return XDP_TX;
         return bpf_redirect(packet->out_ifindex, 0);
     case VERDICT_DROP:
         return XDP_DROP;

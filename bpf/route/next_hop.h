@@ -102,7 +102,7 @@ static __noinline enum verdict route_ask(void *ctx, struct slow_path *slow)
         return VERDICT_CONTINUE;
     }
     route->mtu = fib.mtu_result;
-    route->next_hop = device && device->transmit == TRANSMIT_BY_XDP ? NEXT_HOP_XDP : NEXT_HOP_TC;
+    route->next_hop = NEXT_HOP_RESOLVED | (device ? device->transmit : TRANSMIT_BY_TC);
     __builtin_memcpy(route->dmac, fib.dmac, sizeof(route->dmac));
     __builtin_memcpy(route->smac, fib.smac, sizeof(route->smac));
     return VERDICT_CONTINUE;

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/datapath/agent_report.h"
+
+#include <bpf/bpf.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "agent/support/log.h"
+
+namespace shunt {
+namespace {
+
+template <std::size_t size>
+void copy_text(char (&to)[size], const std::string& text) {
+    std::memset(to, 0, size);
+    std::memcpy(to, text.data(), std::min(text.size(), size - 1));
+}
+
+}  // namespace
+
+std::uint64_t monotonic_ns() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1000000000ULL + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+AgentReport::AgentReport(int map, const std::string& node_name, const std::string& source) : map_(map) {
+    state_.started_ns = monotonic_ns();
+    state_.pid = static_cast<std::uint32_t>(getpid());
+    copy_text(state_.version, SHUNT_VERSION);
+    copy_text(state_.node_name, node_name);
+    copy_text(state_.source, source);
+}
+
+void AgentReport::set_waiting_for(const std::string& text) { copy_text(state_.waiting_for, text); }
+void AgentReport::set_last_error(const std::string& text) { copy_text(state_.last_error, text); }
+
+void AgentReport::publish() {
+    state_.heartbeat_ns = monotonic_ns();
+    const std::uint32_t zero = 0;
+    if (bpf_map_update_elem(map_, &zero, &state_, BPF_ANY) != 0 && !complained_) {
+        complained_ = true;
+        log::error("agent_state cannot be written: {}", std::strerror(errno));
+    }
+}
+
+}  // namespace shunt

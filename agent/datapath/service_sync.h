@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes the maps say what the source says: plans each change and carries it out. Remembers what could not be
+// carried out, and tries again.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/datapath/map_state.h"
+#include "agent/model/snapshot.h"
+#include "agent/plan/planner.h"
+#include "agent/support/result.h"
+
+namespace shunt {
+
+struct SyncResult {
+    std::size_t operations = 0;
+    std::string waiting_for;  // not empty: nothing was done for want of this
+};
+
+class ServiceSync {
+public:
+    // Reads the maps: what an earlier agent left is the beginning.
+    static Result<ServiceSync> start(const MapDescriptors& maps);
+
+    // `options.now_ns` must be set. After an error the change is remembered, and the next call plans everything anew
+    // from what the maps then say.
+    Result<SyncResult> sync(const Snapshot& snapshot, const Change& change, const PlanOptions& options);
+
+    bool has_failed() const { return failed_; }
+
+    // Addresses of the backends on other nodes, each once, in order.
+    std::vector<IpAddress> remote_backends() const;
+
+private:
+    ServiceSync(const MapDescriptors& maps, MapState state) : maps_(maps), state_(std::move(state)) {}
+    MapDescriptors maps_;
+    MapState state_;
+    bool failed_ = false;
+};
+
+}  // namespace shunt

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The image of `services`, `backends`, `frontends` and `slots` in memory, with the indexes that keep the cost of
+// a change independent of the number of Services. plan() advances it as if its operations succeeded; whoever
+// fails to carry them out reads the maps again and plans anew from what they say.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/plan/id_pool.h"
+#include "agent/plan/maglev.h"
+#include "agent/plan/service_key.h"
+#include "agent/plan/slice_pool.h"
+#include "maps/backend.h"
+#include "maps/slot.h"
+
+namespace shunt {
+
+// What stands in the maps, in any order.
+struct MapEntries {
+    std::vector<std::pair<std::uint32_t, service>> services;
+    std::vector<std::pair<std::uint32_t, backend>> backends;
+    std::vector<std::pair<frontend_key, frontend>> frontends;
+    std::span<const std::uint32_t> slots;
+};
+
+// What the maps have room for.
+struct MapLimits {
+    std::uint32_t services = SERVICES_MAX;
+    std::uint32_t backends = BACKENDS_MAX;
+    std::uint32_t frontends = FRONTENDS_MAX;
+    std::uint32_t slots = SLOTS_MAX;
+};
+
+struct BackendRecord {
+    std::uint32_t id = 0;
+    backend_placement placement = BACKEND_REMOTE;
+    backend_state state = BACKEND_NOT_READY;
+    std::uint32_t slots = 0;
+    bool usable = false;     // the slice was made for it
+    bool confirmed = false;  // the source named it since the start
+    std::string node;
+};
+
+struct ServiceRecord {
+    std::uint32_t id = 0;
+    service value{};  // as it stands in the map
+    std::map<BackendIdentity, BackendRecord> backends;
+    std::map<frontend_key, frontend_kind, FrontendKeyLess> frontends;  // those it holds
+    std::vector<frontend_key> awaited;  // those another service holds; only if LEFT_FRONTEND_TAKEN
+    bool confirmed = false;             // the source named it since the start
+    bool slice_broken = false;          // what its slice in the map says is not to be trusted
+    bool slice_reserved = false;        // its slice is its own in `slices`
+};
+
+struct MapState {
+    explicit MapState(const MapLimits& limits = {});
+
+    // Takes over what an earlier agent left, ids and slices included. What does not fit together (it died between
+    // two steps) is marked, and mended by the first plan.
+    static MapState from(const MapEntries& entries, const MapLimits& limits = {});
+
+    std::map<ServiceKey, ServiceRecord> services;
+    std::map<frontend_key, ServiceKey, FrontendKeyLess> owners;             // of each frontend in the map
+    std::map<frontend_key, std::set<ServiceKey>, FrontendKeyLess> waiting;  // who takes it over once it is free
+    IdPool service_ids;
+    IdPool backend_ids;
+    SlicePool slices;
+    MapLimits limits;
+
+    // Left-overs of no service, to be deleted by the first plan.
+    std::set<frontend_key, FrontendKeyLess> stale_frontends;
+    std::vector<std::uint32_t> stale_services;
+    std::vector<std::uint32_t> stale_backends;
+
+    // What the last plan was made for. When one of these changes every service is planned again.
+    struct Basis {
+        std::vector<IpAddress> node_addresses;
+        std::set<IpAddress> snat_addresses;
+        std::uint16_t snat_port_min = 0, snat_port_max = 0;
+        bool prune = false;
+        bool operator==(const Basis&) const = default;
+    };
+    std::optional<Basis> basis;  // nullopt: nothing planned yet, or the own Node went away
+
+    std::array<std::size_t, LEFT_FRONTEND_TAKEN + 1> treatments{};  // services by enum service_treatment
+};
+
+}  // namespace shunt

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/plan/planner.h"
+
+#include <utility>
+
+#include "agent/plan/desired.h"
+#include "agent/plan/settlement.h"
+
+namespace shunt {
+namespace {
+
+// What the maps say of a service that the source does not name (yet).
+DesiredService remembered(const ServiceKey& key, const ServiceRecord& record) {
+    DesiredService desired{.key = key, .value = record.value, .confirmed = false};
+    desired.value.slice = 0;
+    desired.reason = treatment_reason(record.value.treatment);
+    if (record.value.treatment == SERVED) {
+        desired.frontends = record.frontends;
+        for (const auto& [identity, known] : record.backends) {
+            desired.endpoints.emplace(identity, ChosenEndpoint{known.placement, known.state, known.node});
+        }
+    }
+    return desired;
+}
+
+class Planner {
+public:
+    Planner(const Snapshot& snapshot, const PlanOptions& options, MapState& state)
+        : snapshot_(snapshot), options_(options), state_(state), settlement_(state, options.prune, options.now_ns) {
+        settlement_.discard_leftovers();
+    }
+
+    void consider_later(const ObjectName& name) {
+        if (considered_.insert(name).second) {
+            to_consider_.push_back(name);
+        }
+    }
+    void run();
+    Plan finish() &&;
+
+private:
+    using Records = std::map<ServiceKey, ServiceRecord>;
+
+    void consider(const ObjectName& name);
+    bool is_kept(const ServiceRecord& record, bool in_snapshot) const {
+        return !in_snapshot && !options_.prune && !record.confirmed;
+    }
+    void collect_desired(const ObjectName& name);
+    void revisit_woken();
+
+    const Snapshot& snapshot_;
+    const PlanOptions& options_;
+    MapState& state_;
+    Settlement settlement_;
+    std::set<ObjectName> considered_;
+    std::vector<ObjectName> to_consider_;
+    std::map<ServiceKey, DesiredService> desired_;
+    std::set<ServiceKey> to_settle_;
+    std::vector<std::string> warnings_;
+};
+
+// All that is given up is given up before anything is taken; what is taken is taken in the order of names.
+void Planner::run() {
+    while (!to_consider_.empty() || !to_settle_.empty()) {
+        if (!to_consider_.empty()) {
+            const ObjectName name = std::move(to_consider_.back());
+            to_consider_.pop_back();
+            consider(name);
+        } else {
+            settlement_.settle(desired_.at(to_settle_.extract(to_settle_.begin()).value()));
+        }
+        revisit_woken();
+    }
+}
+
+void Planner::revisit_woken() {
+    for (const ServiceKey& key : settlement_.take_woken()) {
+        consider_later(key.name);
+        if (desired_.contains(key)) {
+            to_settle_.insert(key);
+        }
+    }
+}
+
+void Planner::collect_desired(const ObjectName& name) {
+    auto found = snapshot_.services.find(name);
+    if (found == snapshot_.services.end() || is_service_ignored(found->second)) {
+        return;
+    }
+    std::set<address_family> families;
+    for (auto record = state_.services.lower_bound({.name = name});
+         !options_.prune && record != state_.services.end() && record->first.name == name; ++record) {
+        if (!record->second.confirmed) {
+            families.insert(record->first.family);
+        }
+    }
+    DesiredServices asked = desired_services(snapshot_, found->second, options_.node_name, *state_.basis, families);
+    for (std::string& warning : asked.warnings) {
+        warnings_.push_back(std::move(warning));
+    }
+    for (DesiredService& desired : asked.services) {
+        const ServiceKey key = desired.key;
+        desired_.insert_or_assign(key, std::move(desired));
+        to_settle_.insert(key);
+    }
+}
+
+void Planner::consider(const ObjectName& name) {
+    collect_desired(name);
+    const bool in_snapshot = snapshot_.services.contains(name);
+    auto record = state_.services.lower_bound({.name = name});
+    while (record != state_.services.end() && record->first.name == name) {
+        const auto current = record++;
+        auto desired = desired_.find(current->first);
+        if (desired != desired_.end()) {
+            settlement_.release_unwanted(desired->second);
+        } else if (!is_kept(current->second, in_snapshot)) {
+            settlement_.remove(current->first);
+        } else if (current->second.slice_broken) {
+            desired_.emplace(current->first, remembered(current->first, current->second));
+            to_settle_.insert(current->first);
+        }
+    }
+}
+
+Plan Planner::finish() && {
+    Plan plan{.operations = std::move(settlement_.operations).in_order(), .warnings = std::move(warnings_)};
+    for (auto& [key, warning] : settlement_.warnings) {
+        plan.warnings.push_back(std::move(warning));
+    }
+    return plan;
+}
+
+}  // namespace
+
+Plan plan(const Snapshot& snapshot, const Change& change, const PlanOptions& options, MapState& state) {
+    auto node = snapshot.nodes.find(options.node_name);
+    if (node == snapshot.nodes.end()) {
+        state.basis.reset();
+        return {.waiting_for = "Node " + options.node_name};
+    }
+    MapState::Basis basis{.node_addresses = node->second.internal_ips,
+                          .snat_addresses = options.snat_addresses,
+                          .snat_port_min = options.snat_port_min,
+                          .snat_port_max = options.snat_port_max,
+                          .prune = options.prune};
+    const bool all = state.basis != basis;
+    const bool lost_addresses = basis.node_addresses.empty() && (!state.basis || !state.basis->node_addresses.empty());
+    state.basis = std::move(basis);
+
+    Planner planner(snapshot, options, state);
+    if (all) {
+        for (const auto& [name, service] : snapshot.services) {
+            planner.consider_later(name);
+        }
+        for (const auto& [key, record] : state.services) {
+            planner.consider_later(key.name);
+        }
+    } else {
+        for (const ObjectName& name : change.services) {
+            planner.consider_later(name);
+        }
+    }
+    planner.run();
+    Plan result = std::move(planner).finish();
+    if (lost_addresses) {
+        result.warnings.push_back("Node " + options.node_name + " has no InternalIP: no NodePort is served");
+    }
+    return result;
+}
+
+}  // namespace shunt

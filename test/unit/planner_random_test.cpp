@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random changes, planned one by one, must end where one plan from scratch ends; restarts in between must not show.
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+#include "plan_support.h"
+
+namespace shunt::test {
+namespace {
+
+class RandomCluster : public Cluster {
+public:
+    RandomCluster(unsigned seed, bool with_conflicts, const MapLimits& limits = {.slots = 1 << 16})
+        : Cluster(limits), random_(seed), with_conflicts_(with_conflicts) {
+        put(node(kOwnNode, {"198.18.0.21", "2001:db8::21"}));
+    }
+
+    void change_something() {
+        switch (below(10)) {
+            case 0:
+                remove_service(snapshot, {"shop", name()}, change);
+                return;
+            case 1:
+            case 2:
+            case 3:
+                return change_service();
+            case 4:
+                remove_slice(snapshot, {"shop", name() + '-' + std::to_string(below(3))}, change);
+                return;
+            case 5:
+                if (below(4) == 0) {
+                    change_node();
+                    return;
+                }
+                [[fallthrough]];
+            default:
+                return change_slice();
+        }
+    }
+    unsigned below(unsigned bound) { return std::uniform_int_distribution<unsigned>(0, bound - 1)(random_); }
+
+private:
+    std::string name() { return {static_cast<char>('a' + below(8))}; }
+
+    void change_node() {
+        std::vector<std::string> addresses{"198.18.0.21"};
+        if (below(2) != 0) {
+            addresses.push_back("2001:db8::21");
+        }
+        if (below(2) != 0) {
+            addresses.push_back("198.18.0.2" + std::to_string(2 + below(2)));
+        }
+        put(node(kOwnNode, addresses));
+        if (below(8) == 0) {
+            remove_node(snapshot, kOwnNode, change);
+            plan();
+            put(node(kOwnNode, addresses));
+        }
+    }
+
+    void change_service() {
+        const std::string which = name();
+        const unsigned number = static_cast<unsigned>(which[0] - 'a');
+        Service changed = node_port_service(which, static_cast<std::uint16_t>(30000 + 2 * number + below(2)));
+        changed.type = std::array{ServiceType::cluster_ip, ServiceType::node_port, ServiceType::load_balancer,
+                                  ServiceType::node_port, ServiceType::external_name}[below(5)];
+        changed.ports.front().name = below(3) == 0 ? "http" : "";
+        if (below(3) == 0) {
+            changed.ports.push_back(
+                {.name = "dns", .protocol = UDP, .port = 53, .node_port = changed.ports[0].node_port});
+        }
+        const unsigned pool = with_conflicts_ ? 0 : number;
+        for (unsigned i = below(4); i != 0; --i) {
+            const std::string last = std::to_string(10 * pool + below(4) + 1);
+            changed.external_ips.push_back(ip((below(4) == 0 ? "2001:db8:f::" : "203.0.113.") + last));
+        }
+        if (below(2) != 0) {
+            changed.ingress_ips.push_back(ip("198.51.100." + std::to_string(10 * pool + below(3) + 1)));
+        }
+        changed.external_traffic_policy = below(8) == 0 ? TrafficPolicy::local : TrafficPolicy::cluster;
+        changed.client_ip_affinity = below(8) == 0;
+        put(changed);
+    }
+
+    void change_slice() {
+        const std::string of = name();
+        EndpointSlice changed = slice(of + '-' + std::to_string(below(3)), of, {});
+        changed.family = below(4) == 0 ? IPV6 : IPV4;
+        changed.ports = {{.name = "", .port = static_cast<std::uint16_t>(8080 + below(2))},
+                         {.name = "http", .port = 8088},
+                         {.name = "dns", .protocol = UDP, .port = 5353}};
+        for (unsigned i = below(9); i != 0; --i) {
+            const std::string last = std::to_string(below(12) + 1);
+            Endpoint one = endpoint((changed.family == IPV6 ? "2001:db8:1::" : "198.19.0.") + last,
+                                    std::array{"node-a", "node-b", "node-c", ""}[below(4)], below(4) != 0);
+            one.terminating = below(4) == 0;
+            one.serving = below(3) != 0;
+            changed.endpoints.push_back(one);
+        }
+        put(changed);
+    }
+
+    std::mt19937 random_;
+    bool with_conflicts_;
+};
+
+unsigned first_seed() {
+    const char* given = std::getenv("SHUNT_TEST_SEED");
+    const unsigned seed = given != nullptr ? static_cast<unsigned>(std::atoi(given)) : std::random_device{}();
+    testing::Test::RecordProperty("seed", static_cast<int>(seed));
+    std::printf("SHUNT_TEST_SEED=%u\n", seed);
+    return seed;
+}
+
+TEST(PlannerRandom, StepByStepEqualsFromScratch) {
+    const unsigned seed = first_seed();
+    for (unsigned run = 0; run < 5 && !testing::Test::HasFailure(); ++run) {
+        RandomCluster cluster(seed + run, false);
+        for (int step = 0; step < 60 && !testing::Test::HasFailure(); ++step) {
+            for (unsigned changes = cluster.below(4); changes-- != 0;) {
+                cluster.change_something();
+            }
+            cluster.plan();
+            if (cluster.below(8) == 0) {
+                cluster.restart();
+                EXPECT_TRUE(cluster.plan().operations.empty()) << "a restart wrote something";
+            }
+            Cluster fresh;
+            fresh.snapshot = cluster.snapshot;
+            fresh.plan();
+            EXPECT_EQ(cluster.maps.answers(), fresh.maps.answers()) << "seed " << seed << " run " << run;
+            EXPECT_EQ(cluster.maps.treatments(), fresh.maps.treatments()) << "seed " << seed << " run " << run;
+            EXPECT_EQ(cluster.maps.listed_backends(), fresh.maps.listed_backends()) << "seed " << seed;
+            EXPECT_EQ(cluster.state.slices.in_use(), fresh.state.slices.in_use());
+            EXPECT_EQ(cluster.state.treatments, fresh.state.treatments);
+        }
+    }
+}
+
+// Who holds a contested frontend depends on history; that it is held, wholly or not at all, does not.
+void check_contested(const Cluster& cluster) {
+    for (const auto& [key, record] : cluster.state.services) {
+        EXPECT_EQ(record.value.treatment == LEFT_FRONTEND_TAKEN, !record.awaited.empty());
+        for (const frontend_key& awaited : record.awaited) {
+            EXPECT_TRUE(cluster.maps.frontends.contains(awaited)) << "waits for a frontend that is free";
+            EXPECT_TRUE(cluster.state.waiting.at(awaited).contains(key));
+        }
+        EXPECT_TRUE(record.value.treatment == SERVED || record.frontends.empty());
+        for (const auto& [held, kind] : record.frontends) {
+            EXPECT_EQ(cluster.maps.frontends.at(held).service, record.id);
+        }
+    }
+    EXPECT_EQ(cluster.maps.frontends.size(), cluster.state.owners.size());
+}
+
+TEST(PlannerRandom, ContestedFrontendsAreHeldByOneService) {
+    const unsigned seed = first_seed();
+    for (unsigned run = 0; run < 5 && !testing::Test::HasFailure(); ++run) {
+        RandomCluster cluster(seed + run, true);
+        for (int step = 0; step < 60 && !testing::Test::HasFailure(); ++step) {
+            for (unsigned changes = cluster.below(4); changes-- != 0;) {
+                cluster.change_something();
+            }
+            cluster.plan();
+            check_contested(cluster);
+            if (cluster.below(8) == 0) {
+                const auto answers = cluster.maps.answers();
+                cluster.restart();
+                cluster.plan();
+                EXPECT_EQ(cluster.maps.answers(), answers) << "a restart changed hands";
+                check_contested(cluster);
+            }
+        }
+    }
+}
+
+TEST(PlannerRandom, SmallMapsNeverOverflow) {
+    const unsigned seed = first_seed();
+    for (unsigned run = 0; run < 5 && !testing::Test::HasFailure(); ++run) {
+        RandomCluster cluster(seed + run, true, {.services = 9, .backends = 40, .frontends = 14, .slots = 3000});
+        for (int step = 0; step < 60 && !testing::Test::HasFailure(); ++step) {
+            for (unsigned changes = cluster.below(4); changes-- != 0;) {
+                cluster.change_something();
+            }
+            cluster.options.now_ns += cluster.below(2) * SLOT_GRACE_NS;
+            cluster.plan();
+            check_contested(cluster);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace shunt::test
