@@ -106,10 +106,10 @@ struct route {
     __be32 saddr[4], daddr[4];  // saddr 0: the route chooses it
     __be16 sport, dport;
     __u8 protocol;
-    __u8 by_device;             // 1: out by `ifindex` if it leads there; 0: as if come in by it
+    __u8 by_device;             // 1: out by `ifindex`; 0: as if come in by it
     __u16 mtu;
     __u32 ifindex;
-    __u8 dmac[6], smac[6];
+    __u8 macs[12];              // destination, source; asked by_device: those to use if no route goes that way
     __u8 next_hop;              // enum next_hop, several
     __u8 pad[3];
 };
@@ -123,6 +123,7 @@ struct slow_path {
     struct flow6_key request_key, reply_key;  // an IPv4 address stands in the first word, the rest is 0
     struct flow6 request, reply;
     struct flow6 found;   // copy of the packet's entry, if it has one
+    __u8 last_hop[12];    // the packet's MAC addresses as an answer to it would carry them: destination, source
     struct flow4 narrow;  // on its way into flows4
     struct frontend_key frontend_key;
     struct route route;

@@ -52,7 +52,7 @@ enum flow_state {
 // Bits.
 enum next_hop {
     NEXT_HOP_UNRESOLVED = 0,    // the neighbour's MAC is unknown: tc lets the kernel resolve it
-    NEXT_HOP_RESOLVED = 1,      // dmac and smac are known; and, from the device's enum device_transmit,
+    NEXT_HOP_RESOLVED = 1,      // the MACs are known; and, from the device's enum device_transmit,
     NEXT_HOP_XDP_TX = 2,        // XDP may send by XDP_TX if the packet came in by that device
     NEXT_HOP_XDP_REDIRECT = 4,  // XDP may redirect there
 };
@@ -89,7 +89,7 @@ struct recipe {
     __u16 address_delta;  // L4 checksum: the addresses' part
     __u16 port_delta;     // L4 checksum: the ports' part
     __u16 l4_delta;       // both
-    __u8 dmac[6], smac[6];
+    __u8 macs[12];  // destination and source, as in the Ethernet header
 };
 SHUNT_ASSERT_SIZE(struct recipe, 48);
 

@@ -58,6 +58,19 @@ int set_managed(Netlink& netlink, const Neighbour& neighbour, bool managed) {
     return netlink.request(request);
 }
 
+// Puts the entry into the state in which the kernel asks it again. Without NLM_F_REPLACE its MAC and router flag stay;
+// the managed mark does not, so it is set again.
+void ask_again(Netlink& netlink, const Neighbour& neighbour) {
+    NetlinkRequest request(RTM_NEWNEIGH, 0);
+    ndmsg& body = request.body<ndmsg>();
+    body.ndm_family = static_cast<std::uint8_t>(af_of(neighbour.address.family));
+    body.ndm_ifindex = static_cast<int>(neighbour.ifindex);
+    body.ndm_state = NUD_PROBE;
+    request.put_address(NDA_DST, neighbour.address);
+    netlink.request(request);
+    set_managed(netlink, neighbour, true);
+}
+
 bool resolves_neighbours(Netlink& netlink, unsigned ifindex) {
     NetlinkRequest request(RTM_GETLINK, 0);
     request.body<ifinfomsg>().ifi_index = static_cast<int>(ifindex);
@@ -183,6 +196,35 @@ Result<NeighbourReport> ManagedNeighbours::reconcile(const std::set<unsigned>& e
         report.released += set_managed(*netlink, neighbour, false) == 0 ? 1 : 0;
     }
     return report;
+}
+
+Status ManagedNeighbours::probe(const std::set<unsigned>& external, std::size_t most) {
+    Result<Netlink> netlink = Netlink::open();
+    if (!netlink) {
+        return std::unexpected(netlink.error());
+    }
+    const auto current = read_neighbours(*netlink);
+    if (!current) {
+        return std::unexpected(current.error());
+    }
+    std::vector<Neighbour> confirmed;
+    for (const auto& [neighbour, entry] : *current) {
+        if (!is_ours(entry) || !external.contains(neighbour.ifindex)) {
+            continue;
+        }
+        if ((entry.state & NUD_FAILED) != 0) {
+            set_managed(*netlink, neighbour, true);  // begins to resolve at once, not at the kernel's next interval
+        } else if ((entry.state & (NUD_REACHABLE | NUD_STALE)) != 0) {
+            confirmed.push_back(neighbour);
+        }
+    }
+    const auto next = std::upper_bound(confirmed.begin(), confirmed.end(), last_probed_);
+    std::rotate(confirmed.begin(), next, confirmed.end());
+    for (const Neighbour& neighbour : std::span(confirmed).first(std::min(most, confirmed.size()))) {
+        ask_again(*netlink, neighbour);
+        last_probed_ = neighbour;
+    }
+    return {};
 }
 
 Status ManagedNeighbours::release_all() {

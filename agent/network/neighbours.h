@@ -64,10 +64,16 @@ public:
     // is no error: one warning, then it is only counted.
     Result<NeighbourReport> reconcile(const std::set<unsigned>& external, std::span<const IpAddress> targets);
 
+    // Makes the kernel ask some of our entries whether they are still there: `most` at a time, in turn. An entry that
+    // was confirmed is believed for 15 to 45 s (base_reachable_time), and so long would frames go to a MAC address
+    // that is nobody's any more; asked, it is found out after three unanswered probes, a second each.
+    Status probe(const std::set<unsigned>& external, std::size_t most);
+
     // Takes our mark off all entries: for uninstalling, not for a restart.
     Status release_all();
 
 private:
+    Neighbour last_probed_;
     bool warned_refused_ = false;
     bool warned_cut_ = false;
 };

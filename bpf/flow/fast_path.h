@@ -19,6 +19,7 @@ static __always_inline struct slow_path *slow_path_enter(const struct packet *pa
                                                          const struct recipe *recipe)
 {
     __u32 zero = 0;
+    struct ethhdr *ethernet = packet->data;
     struct slow_path *slow = bpf_map_lookup_elem(&scratch, &zero);
 
     if (!slow)
@@ -26,6 +27,10 @@ static __always_inline struct slow_path *slow_path_enter(const struct packet *pa
     slow->family = family;
     slow->ifindex = packet->ifindex;
     slow->flags = packet->flags;
+    if ((void *)(ethernet + 1) <= packet->data_end) {
+        __builtin_memcpy(slow->last_hop, ethernet->h_source, ETH_ALEN);
+        __builtin_memcpy(slow->last_hop + ETH_ALEN, ethernet->h_dest, ETH_ALEN);
+    }
     if (family == IPV4)
         flow_key_widen(&slow->request_key, key4);
     else

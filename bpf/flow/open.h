@@ -83,6 +83,7 @@ static __always_inline enum verdict flow_open_local(struct slow_path *slow, __u3
     recipe_begin(&slow->reply, RECIPE_LOCAL_REPLY, protocol, service, backend_id);
     reply_from_frontend(slow);
     slow->reply.recipe.ifindex = slow->ifindex;
+    __builtin_memcpy(slow->reply.recipe.macs, slow->last_hop, sizeof(slow->last_hop));
     recipe_set_differences(slow->family, &slow->reply_key, &slow->reply, 0);
 
     switch (flow_put_pair(slow->family, slow)) {
@@ -158,6 +159,7 @@ static __always_inline enum verdict flow_open_remote(void *ctx, struct slow_path
     };
     address_copy(route->saddr, slow->reply.saddr);
     address_copy(route->daddr, slow->reply.daddr);
+    __builtin_memcpy(route->macs, slow->last_hop, sizeof(route->macs));
     verdict = route_ask(ctx, slow);
     if (verdict != VERDICT_CONTINUE) {
         count_service_drop(service);

@@ -138,8 +138,7 @@ static __always_inline int rewrite_hop_limit(const struct packet *packet, const 
     return bpf_skb_store_bytes(packet->ctx, offset, &less, sizeof(less), 0) ? -1 : 0;
 }
 
-// The next hop's MAC addresses, unless tc lets the kernel resolve them. They stand side by side in the recipe as in
-// the Ethernet header.
+// The next hop's MAC addresses, unless tc lets the kernel resolve them.
 static __always_inline int rewrite_macs(const struct packet *packet, const struct recipe *recipe)
 {
     struct ethhdr *ethernet = packet->data;
@@ -147,10 +146,10 @@ static __always_inline int rewrite_macs(const struct packet *packet, const struc
     if (packet->hook == HOOK_XDP) {
         if ((void *)(ethernet + 1) > packet->data_end)
             return -1;
-        __builtin_memcpy(ethernet, recipe->dmac, 2 * ETH_ALEN);
+        __builtin_memcpy(ethernet, recipe->macs, sizeof(recipe->macs));
         return 0;
     }
     if (packet->resolve)
         return 0;
-    return bpf_skb_store_bytes(packet->ctx, 0, recipe->dmac, 2 * ETH_ALEN, 0) ? -1 : 0;
+    return bpf_skb_store_bytes(packet->ctx, 0, recipe->macs, sizeof(recipe->macs), 0) ? -1 : 0;
 }

@@ -38,6 +38,7 @@ static __noinline enum verdict route_refresh(void *ctx, struct slow_path *slow, 
     route->protocol = slow->request_key.protocol;
     route->by_device = recipe->kind != RECIPE_REMOTE_REQUEST;
     route->ifindex = route->by_device ? recipe->ifindex : slow->ifindex;
+    __builtin_memcpy(route->macs, recipe->macs, sizeof(route->macs));
     verdict = route_ask(ctx, slow);
     if (verdict != VERDICT_CONTINUE)
         return verdict;

@@ -16,6 +16,13 @@ static __always_inline int address_is_zero(const __be32 *address)
     return !(address[0] | address[1] | address[2] | address[3]);
 }
 
+static __always_inline int macs_are_zero(const __u8 *macs)
+{
+    const __u16 *halves = (const __u16 *)macs;
+
+    return !(halves[0] | halves[1] | halves[2]);
+}
+
 // The answer to a look-up that found no way out.
 static __always_inline enum verdict route_refuse(long result)
 {
@@ -39,42 +46,69 @@ static __always_inline enum verdict route_refuse(long result)
     }
 }
 
+static __always_inline long fib_ask(void *ctx, struct slow_path *slow, struct bpf_fib_lookup *fib, __u32 ifindex,
+                                    __u32 flags)
+{
+    struct route *route = &slow->route;
+
+    fib->l4_protocol = route->protocol;
+    fib->sport = route->sport;
+    fib->dport = route->dport;
+    fib->tot_len = 1;  // not 0: the kernel then tells the route's MTU
+    fib->ifindex = ifindex;
+    if (slow->family == IPV4) {
+        fib->family = ADDRESS_FAMILY_INET;
+        fib->ipv4_src = route->saddr[0];
+        fib->ipv4_dst = route->daddr[0];
+    } else {
+        fib->family = ADDRESS_FAMILY_INET6;
+        __builtin_memcpy(fib->ipv6_src, route->saddr, sizeof(fib->ipv6_src));
+        __builtin_memcpy(fib->ipv6_dst, route->daddr, sizeof(fib->ipv6_dst));
+    }
+    return bpf_fib_lookup(ctx, fib, sizeof(*fib), flags);
+}
+
+// The address to send from: the one the route prefers where the kernel tells it, else the device's.
+static __always_inline void route_take_source(struct slow_path *slow, const struct bpf_fib_lookup *fib,
+                                              const struct device *device)
+{
+    struct route *route = &slow->route;
+
+    if (slow->family == IPV4) {
+        if (fib_lookup_source_flag)
+            route->saddr[0] = fib->ipv4_src;
+        else if (device)
+            __builtin_memcpy(route->saddr, device->ipv4, sizeof(device->ipv4));
+    } else {
+        if (fib_lookup_source_flag)
+            __builtin_memcpy(route->saddr, fib->ipv6_src, ADDRESS_SIZE);
+        else if (device)
+            __builtin_memcpy(route->saddr, device->ipv6, ADDRESS_SIZE);
+    }
+}
+
 // Asks for slow->route. VERDICT_CONTINUE: answered, though perhaps without the neighbour's MAC address
 // (NEXT_HOP_UNRESOLVED). `ctx` is the program's context, whatever its type.
 static __noinline enum verdict route_ask(void *ctx, struct slow_path *slow)
 {
     struct route *route = &slow->route;
     int choose_source = address_is_zero(route->saddr);
-    struct bpf_fib_lookup fib = {
-        .family = slow->family == IPV4 ? ADDRESS_FAMILY_INET : ADDRESS_FAMILY_INET6,
-        .l4_protocol = route->protocol,
-        .sport = route->sport,
-        .dport = route->dport,
-        .tot_len = 1,  // not 0: the kernel then tells the route's MTU
-        .ifindex = route->ifindex,
-    };
+    struct bpf_fib_lookup fib = {};
     struct device *device;
-    __u32 flags = 0;
     long result;
 
-    if (slow->family == IPV4) {
-        fib.ipv4_src = route->saddr[0];
-        fib.ipv4_dst = route->daddr[0];
-    } else {
-        __builtin_memcpy(fib.ipv6_src, route->saddr, sizeof(fib.ipv6_src));
-        __builtin_memcpy(fib.ipv6_dst, route->daddr, sizeof(fib.ipv6_dst));
-    }
-    if (route->by_device)
-        flags |= BPF_FIB_LOOKUP_OUTPUT;
-    if (choose_source)
-        flags |= fib_lookup_source_flag;
-
-    result = bpf_fib_lookup(ctx, &fib, sizeof(fib), flags);
-    if (result == BPF_FIB_LKUP_RET_NOT_FWDED && route->by_device) {
-        // No way to the client by the device it came by: then as the routes say.
-        fib.tot_len = 1;
-        fib.ifindex = slow->ifindex;
-        result = bpf_fib_lookup(ctx, &fib, sizeof(fib), flags & ~BPF_FIB_LOOKUP_OUTPUT);
+    result = fib_ask(ctx, slow, &fib, route->ifindex,
+                     (route->by_device ? BPF_FIB_LOOKUP_OUTPUT : 0) | (choose_source ? fib_lookup_source_flag : 0));
+    if (route->by_device && (result == BPF_FIB_LKUP_RET_NOT_FWDED || fib.ifindex != route->ifindex)) {
+        // No route to the client by the device it came by (IPv6 then answers with another device): back to whoever
+        // passed it on. Failing that, as the routes say.
+        device = bpf_map_lookup_elem(&devices, &route->ifindex);
+        if (device && !macs_are_zero(route->macs)) {
+            route->next_hop = NEXT_HOP_RESOLVED | device->transmit;
+            route->mtu = device->mtu;
+            return VERDICT_CONTINUE;
+        }
+        result = fib_ask(ctx, slow, &fib, slow->ifindex, 0);
     }
     if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
         return route_refuse(result);
@@ -82,17 +116,7 @@ static __noinline enum verdict route_ask(void *ctx, struct slow_path *slow)
     route->ifindex = fib.ifindex;
     device = bpf_map_lookup_elem(&devices, &route->ifindex);
     if (choose_source) {
-        if (fib_lookup_source_flag) {
-            if (slow->family == IPV4)
-                route->saddr[0] = fib.ipv4_src;
-            else
-                __builtin_memcpy(route->saddr, fib.ipv6_src, ADDRESS_SIZE);
-        } else if (device) {
-            if (slow->family == IPV4)
-                __builtin_memcpy(route->saddr, device->ipv4, sizeof(device->ipv4));
-            else
-                __builtin_memcpy(route->saddr, device->ipv6, sizeof(device->ipv6));
-        }
+        route_take_source(slow, &fib, device);
         if (address_is_zero(route->saddr))
             return drop(DROP_NO_SOURCE_ADDRESS);
     }
@@ -103,8 +127,8 @@ static __noinline enum verdict route_ask(void *ctx, struct slow_path *slow)
     }
     route->mtu = fib.mtu_result;
     route->next_hop = NEXT_HOP_RESOLVED | (device ? device->transmit : TRANSMIT_BY_TC);
-    __builtin_memcpy(route->dmac, fib.dmac, sizeof(route->dmac));
-    __builtin_memcpy(route->smac, fib.smac, sizeof(route->smac));
+    __builtin_memcpy(route->macs, fib.dmac, ETH_ALEN);
+    __builtin_memcpy(route->macs + ETH_ALEN, fib.smac, ETH_ALEN);
     return VERDICT_CONTINUE;
 }
 
@@ -112,8 +136,7 @@ static __always_inline void route_into_recipe(struct recipe *recipe, const struc
 {
     recipe->ifindex = route->ifindex;
     recipe->mtu = route->mtu;
-    __builtin_memcpy(recipe->dmac, route->dmac, sizeof(recipe->dmac));
-    __builtin_memcpy(recipe->smac, route->smac, sizeof(recipe->smac));
+    __builtin_memcpy(recipe->macs, route->macs, sizeof(recipe->macs));
     recipe->next_hop = route->next_hop;
     recipe->epoch = epoch;
 }

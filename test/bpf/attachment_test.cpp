@@ -14,6 +14,8 @@
 #include <filesystem>
 #include <optional>
 
+#include "maps/control.h"
+
 namespace shunt {
 namespace {
 

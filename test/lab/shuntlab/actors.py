@@ -19,6 +19,10 @@ class Addresses:
         """`family` is 4 or 6."""
         return self.v4 if family == 4 else self.v6
 
+    def host(self, family: int) -> str:
+        """As a URL spells it."""
+        return self.v4 if family == 4 else f"[{self.v6}]"
+
 
 @dataclass(frozen=True)
 class Pod:
@@ -78,7 +82,7 @@ VIP_UNDERLAY2 = Addresses("203.0.113.4", "2001:db8:203::4")  # node-a, through i
 VIP_BOTH = Addresses("203.0.113.10", "2001:db8:203::10")  # lab/both, to node-a
 
 # What a Service of the lab offers on each pod.
-HTTP_PORT = 8080  # TCP: nginx answers who it is and whom it saw
+HTTP_PORT = 8080  # TCP: nginx answers who it is and whom it saw; on port 80, too, where the example expects it
 ECHO_PORT = 8080  # UDP: the same in one datagram
 LINES_PORT = 8081  # TCP: answers each line with the pod's name and the line
 BULK_PORT = 8082  # TCP: sink and source of many bytes

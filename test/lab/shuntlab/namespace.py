@@ -27,7 +27,9 @@ class CommandFailed(Exception):
     """A command that had to succeed did not; the message carries its output."""
 
 
-def run(argv: list[str], *, input_text: str | None = None, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess:
+def run(
+    argv: list[str], *, input_text: str | None = None, check: bool = True, timeout: float = 60
+) -> subprocess.CompletedProcess:
     result = subprocess.run(argv, input=input_text, capture_output=True, text=True, timeout=timeout)
     if check and result.returncode != 0:
         raise CommandFailed(f"{' '.join(argv)}: exit {result.returncode}\n{result.stdout}{result.stderr}")

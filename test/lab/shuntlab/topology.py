@@ -12,7 +12,8 @@ from . import actors
 from .actors import Node, Pod
 from .namespace import Namespace
 
-ROUTER_LINKS = ("client", "alb", "under1", "under2")
+# As on EKS, the second NIC has no Node address and no default route but in a table of its own.
+SECOND_NIC_TABLE = 2
 
 
 def namespaces(prefix: str) -> dict[str, Namespace]:
@@ -42,7 +43,7 @@ def build(spaces: dict[str, Namespace], *, offloads: bool = False) -> None:
         for space in spaces.values():
             _checksum_offload_off(space)
     for device in _router_ports():
-        # XDP_TX and XDP_REDIRECT reach a veth only if its peer polls (NAPI), which GRO switches on.
+        # XDP reaches a veth only if its peer polls (NAPI), which GRO switches on; else shunt leaves sending to tc.
         spaces["router"].run(["ethtool", "-K", device, "gro", "on"])
 
 
@@ -125,6 +126,8 @@ link set {device} mtu {mtu} up
     space.ip(f"""\
 route add default via {actors.ROUTER_UNDERLAY1.v4}
 route add default via {actors.ROUTER_UNDERLAY1.v6}
+route add default via {actors.ROUTER_UNDERLAY2.v4} table {SECOND_NIC_TABLE}
+route add default via {actors.ROUTER_UNDERLAY2.v6} table {SECOND_NIC_TABLE}
 """)
 
 

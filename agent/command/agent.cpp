@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+// `shunt agent`: what it does at the start, and what each event makes it do. The datapath needs none of it to go
+// on: everything that traffic needs is pinned before the loop begins, and stays when it ends.
+#include "agent/command/agent.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <csignal>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "agent/datapath/agent_report.h"
+#include "agent/datapath/devices_map.h"
+#include "agent/datapath/flow_expiry.h"
+#include "agent/datapath/programs.h"
+#include "agent/datapath/service_sync.h"
+#include "agent/network/devices.h"
+#include "agent/network/neighbours.h"
+#include "agent/network/route_monitor.h"
+#include "agent/network/sysctl.h"
+#include "agent/report/iterators.h"
+#include "agent/source/manifest_directory.h"
+#include "agent/support/log.h"
+#include "agent/support/memory_limit.h"
+#include "maps/control.h"
+
+namespace shunt {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kUpkeepEverySeconds = 5;
+constexpr std::size_t kProbesEverySecond = 16;
+constexpr int kNeighboursEverySeconds = 30;  // lost managed entries are put back at the latest then
+
+class Agent {
+public:
+    Agent(const AgentOptions& options, PinDirectory& pins, Programs& programs, ManifestDirectory& manifests,
+          RouteMonitor& monitor, ServiceSync& sync)
+        : options_(options),
+          programs_(programs),
+          manifests_(manifests),
+          monitor_(monitor),
+          sync_(sync),
+          devices_(pins, programs, options.mode),
+          report_(programs.map("agent_state"), options.node_name, "manifests " + options.manifests),
+          inotify_(io_, manifests.fd()),
+          netlink_(io_, monitor.fd()),
+          signals_(io_, SIGINT, SIGTERM),
+          second_(io_) {
+        report_.state().snat_port_min = options.snat_port_min;
+        report_.state().snat_port_max = options.snat_port_max;
+    }
+
+    ~Agent() {
+        // The descriptors are their owners' to close.
+        inotify_.release();
+        netlink_.release();
+    }
+
+    void run() {
+        beat();
+        raise_route_epoch();  // what changed while no agent ran, nobody knows
+        find_devices();
+        bring_into_force({}, monotonic_ns());
+        wait_for_manifests();
+        wait_for_network();
+        wait_for_second();
+        signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+            if (!error) {
+                log::info("signal {}: the agent ends, the datapath goes on", signal);
+                io_.stop();
+            }
+        });
+        io_.run();
+    }
+
+private:
+    const Node* own_node() const {
+        const auto& nodes = manifests_.snapshot().nodes;
+        const auto found = nodes.find(options_.node_name);
+        return found == nodes.end() ? nullptr : &found->second;
+    }
+
+    void beat() {
+        programs_.control_page()->heartbeat = static_cast<std::uint32_t>(monotonic_ns() >> TICK_SHIFT);
+        report_.publish();
+    }
+
+    void raise_route_epoch() { programs_.control_page()->route_epoch++; }
+
+    // Which devices are external, and our programs on them.
+    void find_devices() {
+        DeviceSelection selection;
+        if (const Node* node = own_node()) {
+            selection.node_addresses = node->internal_ips;
+        }
+        selection.names = options_.devices;
+        if (selection.node_addresses.empty() && selection.names.empty()) {
+            return;  // nothing is taken off for want of knowledge
+        }
+        auto found = discover(selection);
+        if (!found) {
+            complain(found.error());
+            return;
+        }
+        if (auto served = devices_.serve(*found); !served) {
+            complain(served.error());
+        }
+        // Some drivers can send for XDP only once a program is attached.
+        if (auto again = discover(selection); again && *again != *found) {
+            found = std::move(again);
+            if (auto served = devices_.serve(*found); !served) {
+                complain(served.error());
+            }
+        }
+        Watch watch{.external = {}, .node_addresses = selection.node_addresses, .names = selection.names};
+        snat_addresses_.clear();
+        for (const ExternalDevice& device : *found) {
+            watch.external.insert(device.ifindex);
+            for (const auto& address : {device.ipv4, device.ipv6}) {
+                if (address) {
+                    snat_addresses_.insert(*address);
+                }
+            }
+        }
+        external_ = watch.external;
+        monitor_.watch(std::move(watch));
+        keep_neighbours();
+    }
+
+    // The next hops that flows depend on stay resolved.
+    void keep_neighbours() {
+        std::vector<IpAddress> targets;
+        for (const auto& [name, node] : manifests_.snapshot().nodes) {
+            if (name != options_.node_name) {
+                targets.insert(targets.end(), node.internal_ips.begin(), node.internal_ips.end());
+            }
+        }
+        const std::vector<IpAddress> backends = sync_.remote_backends();
+        targets.insert(targets.end(), backends.begin(), backends.end());
+        if (auto report = neighbours_.reconcile(external_, targets); !report) {
+            complain(report.error());
+        }
+    }
+
+    // Plans and carries out; `noticed_ns`: when the change was noticed.
+    void bring_into_force(const Change& change, std::uint64_t noticed_ns) {
+        const PlanOptions options{
+            .node_name = options_.node_name,
+            .snat_addresses = snat_addresses_,
+            .snat_port_min = options_.snat_port_min,
+            .snat_port_max = options_.snat_port_max,
+            .prune = manifests_.ever_parsed_all(),
+            .now_ns = monotonic_ns(),
+        };
+        const auto done = sync_.sync(manifests_.snapshot(), change, options);
+        pruned_ = options.prune;
+        agent_state& state = report_.state();
+        sync_error_ = done ? std::optional<Error>() : done.error();
+        report_manifest_errors();
+        if (!done) {
+            log::error("{}", done.error().message());
+            state.sync = AGENT_WAITING;
+            report_.set_waiting_for("the maps to take the last change; it is tried again every few seconds");
+        } else {
+            state.sync = done->waiting_for.empty() ? AGENT_SYNCED : AGENT_WAITING;
+            report_.set_waiting_for(done->waiting_for);
+            if (done->waiting_for != waiting_for_ && !done->waiting_for.empty()) {
+                log::warn("waiting for {}", done->waiting_for);
+            }
+            waiting_for_ = done->waiting_for;
+            if (done->operations != 0) {
+                state.last_change_ns = monotonic_ns();
+                state.last_in_force_ns = state.last_change_ns - noticed_ns;
+                log::info("{} map operations in force after {:.1f} ms", done->operations,
+                          static_cast<double>(state.last_in_force_ns) / 1e6);
+                keep_neighbours();
+            }
+        }
+        report_.publish();
+    }
+
+    void report_manifest_errors() {
+        const auto broken = manifests_.broken_files();
+        report_.state().broken_files = static_cast<std::uint32_t>(broken.size());
+        if (sync_error_) {
+            report_.set_last_error(sync_error_->message());
+        } else {
+            report_.set_last_error(broken.empty() ? "" : broken.front().error.message());
+        }
+    }
+
+    void complain(const Error& error) {
+        log::error("{}", error.message());
+        report_.set_last_error(error.message());
+    }
+
+    void wait_for_manifests() {
+        inotify_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                            [this](const boost::system::error_code& error) {
+                                if (error) {
+                                    return;
+                                }
+                                const std::uint64_t noticed = monotonic_ns();
+                                take_manifests(noticed);
+                                wait_for_manifests();
+                            });
+    }
+
+    void take_manifests(std::uint64_t noticed) {
+        const Change change = manifests_.on_readable();
+        if (change.nodes) {
+            find_devices();
+        }
+        if (!change.empty() || sync_.has_failed() || manifests_.ever_parsed_all() != pruned_) {
+            bring_into_force(change, noticed);
+        } else {
+            report_manifest_errors();
+        }
+    }
+
+    void wait_for_network() {
+        netlink_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                            [this](const boost::system::error_code& error) {
+                                if (error) {
+                                    return;
+                                }
+                                take_network();
+                                wait_for_network();
+                            });
+    }
+
+    void take_network() {
+        const auto change = monitor_.on_readable();
+        if (!change) {
+            complain(change.error());
+            return;
+        }
+        if (change->routes_moved) {
+            raise_route_epoch();
+            neighbours_due_ = true;
+        }
+        if (change->neighbours_lost) {
+            neighbours_due_ = true;
+        }
+        devices_due_ = devices_due_ || change->devices_changed;
+    }
+
+    void wait_for_second() {
+        second_.expires_after(1s);
+        second_.async_wait([this](const boost::system::error_code& error) {
+            if (!error) {
+                on_second();
+                wait_for_second();
+            }
+        });
+    }
+
+    void on_second() {
+        seconds_++;
+        if (devices_due_) {
+            devices_due_ = false;
+            const auto before = snat_addresses_;
+            find_devices();
+            if (snat_addresses_ != before) {
+                bring_into_force({}, monotonic_ns());
+            }
+        }
+        if (seconds_ % kNeighboursEverySeconds == 0) {
+            devices_due_ = true;  // what a driver can do for XDP changes without a word
+        }
+        if (neighbours_due_ || seconds_ % kNeighboursEverySeconds == 0) {
+            neighbours_due_ = false;
+            keep_neighbours();
+        }
+        if (seconds_ % kUpkeepEverySeconds == 0) {
+            take_manifests(monotonic_ns());  // a directory that went and came back is not announced
+            expire_flows();
+        }
+        if (auto probed = neighbours_.probe(external_, kProbesEverySecond); !probed) {
+            complain(probed.error());
+        }
+        devices_.restore();
+        beat();
+    }
+
+    void expire_flows() {
+        const auto now = static_cast<std::uint32_t>(monotonic_ns() >> TICK_SHIFT);
+        for (const auto& expired : {expire_flows4(programs_.map("flows4"), now), expire_flows6(programs_.map("flows6"), now)}) {
+            if (!expired) {
+                complain(expired.error());
+            } else if (expired->flows_removed != 0) {
+                log::debug("{} idle flows removed, {} entries seen", expired->flows_removed, expired->entries_seen);
+            }
+        }
+    }
+
+    const AgentOptions& options_;
+    Programs& programs_;
+    ManifestDirectory& manifests_;
+    RouteMonitor& monitor_;
+    ServiceSync& sync_;
+    DevicesMap devices_;
+    ManagedNeighbours neighbours_;
+    AgentReport report_;
+    std::set<unsigned> external_;
+    std::set<IpAddress> snat_addresses_;
+    std::optional<Error> sync_error_;
+    std::string waiting_for_;
+    bool pruned_ = false;
+    bool devices_due_ = false;
+    bool neighbours_due_ = false;
+    unsigned seconds_ = 0;
+    boost::asio::io_context io_{1};
+    boost::asio::posix::stream_descriptor inotify_;
+    boost::asio::posix::stream_descriptor netlink_;
+    boost::asio::signal_set signals_;
+    boost::asio::steady_timer second_;
+};
+
+std::uint32_t choose_max_flows(const AgentOptions& options) {
+    if (options.max_flows) {
+        return *options.max_flows;
+    }
+    const MemoryLimit limit = memory_limit();
+    const std::uint32_t flows = default_max_flows(limit.bytes);
+    log::info("room for {} flows of each family: a 256th of {} MiB ({})", flows, limit.bytes >> 20, limit.from);
+    return flows;
+}
+
+int fail(const Error& error) {
+    log::error("{}", error.message());
+    return 1;
+}
+
+}  // namespace
+
+int run_agent(const AgentOptions& options) {
+    auto pins = PinDirectory::open_and_lock(options.pin_dir);
+    if (!pins) {
+        return fail(pins.error());
+    }
+    ManifestDirectory manifests(options.manifests);
+    if (auto started = manifests.start(); !started) {
+        return fail(started.error());
+    }
+    auto monitor = RouteMonitor::open();
+    if (!monitor) {
+        return fail(monitor.error());
+    }
+    if (auto reserved = reserve_ports(options.snat_port_min, options.snat_port_max); !reserved) {
+        log::warn("{}", reserved.error().message());
+    } else if (*reserved) {
+        log::info("ports {}-{} are reserved (net.ipv4.ip_local_reserved_ports)", options.snat_port_min,
+                  options.snat_port_max);
+    }
+    auto programs = Programs::load(*pins, {.snat_port_min = options.snat_port_min,
+                                           .snat_port_max = options.snat_port_max,
+                                           .max_flows = choose_max_flows(options)});
+    if (!programs) {
+        return fail(programs.error());
+    }
+    if (auto shown = pin_iterators(pins->path()); !shown) {
+        log::warn("{}", shown.error().message());
+    }
+    auto sync = ServiceSync::start({.services = programs->map("services"),
+                                    .backends = programs->map("backends"),
+                                    .frontends = programs->map("frontends"),
+                                    .service_counters = programs->map("service_counters"),
+                                    .slots = programs->slots(),
+                                    .slots_size = programs->slots_size()});
+    if (!sync) {
+        return fail(sync.error());
+    }
+    Agent(options, *pins, *programs, manifests, *monitor, *sync).run();
+    return 0;
+}
+
+}  // namespace shunt

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/command/agent_options.h"
+
+#include <boost/program_options/parsers.hpp>
+#include <boost/program_options/variables_map.hpp>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+
+#include "agent/report/pinned_maps.h"
+
+namespace shunt {
+namespace {
+
+namespace po = boost::program_options;
+using Failure = std::unexpected<std::string>;
+
+// The hash places a flow by its port: whole blocks of 128 ports.
+constexpr unsigned kPortBlock = 128;
+constexpr unsigned kNodePortMin = 30000;
+constexpr unsigned kNodePortMax = 32767;
+constexpr std::uint32_t kMaxFlowsMin = 1024;
+constexpr std::uint32_t kMaxFlowsMax = 1U << 24;
+
+// Of the design, without code behind them so far.
+constexpr std::array kNotYet = {"kubeconfig", "api-server", "xdp-chain", "healthz-bind-address", "metrics-bind-address",
+                                "replace"};
+
+po::options_description settings() {
+    po::options_description options("options", 110);
+    const auto text = [](const char* value_name) { return po::value<std::string>()->value_name(value_name); };
+    options.add_options()("manifests", text("DIR"), "Services, EndpointSlices and Nodes as .yaml or .json; watched")(
+        "node-name", text("NAME"), "this node's Node object; default: $NODE_NAME, else the host name")(
+        "device", po::value<std::vector<std::string>>()->value_name("IF[,IF]"),
+        "external devices; default: with a node address, a default route in any table, and tunnels")(
+        "nodeport-addresses", text("primary"), "where NodePorts are served: the Node's InternalIPs")(
+        "mode", text("auto|xdp|tc"), "default: auto, native XDP where it works")(
+        "snat-ports", text("LOW-HIGH"), "source ports towards backends on other nodes; default: 10240-26623")(
+        "max-flows", text("N"), "per address family, for maps made now; default: by memory and cgroup limit")(
+        "beside", po::bool_switch(), "beside kube-proxy, which keeps the ClusterIPs; the default")(
+        "log-level", text("LEVEL"), "debug, info, warn or error; default: info")(
+        "log-format", text("text|json"), "default: text")(
+        "pin-dir", text("DIR"), "where maps, programs and links are pinned; default: /sys/fs/bpf/shunt");
+    return options;
+}
+
+void add_not_yet(po::options_description& options) {
+    for (const char* name : kNotYet) {
+        options.add_options()(name, po::value<std::string>());
+    }
+}
+
+std::string not_yet(std::string_view name) {
+    return "--" + std::string(name) + " is not available yet" +
+           (name == "replace" ? ": shunt runs beside kube-proxy, which keeps the ClusterIPs" : "");
+}
+
+std::optional<std::string> read_config(const std::string& path, po::variables_map& values) {
+    std::ifstream file(path);
+    if (!file) {
+        return "--config " + path + ": " + std::strerror(errno);
+    }
+    po::options_description known = settings();
+    add_not_yet(known);
+    try {
+        po::store(po::parse_config_file(file, known), values);
+    } catch (const po::unknown_option& error) {
+        return path + ": unknown key '" + error.get_option_name() + "'; the keys are the options without dashes";
+    } catch (const po::error& error) {
+        return path + ": " + error.what();
+    }
+    return std::nullopt;
+}
+
+template <typename Number>
+std::optional<Number> number(std::string_view text) {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) {
+        return std::nullopt;
+    }
+    return value;
+}
+
+std::string trimmed(const std::string& text) {
+    const auto begin = text.find_first_not_of(" \t");
+    return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+std::optional<std::string> set_snat_ports(const std::string& text, AgentOptions& options) {
+    const std::string about = "--snat-ports " + text + ": ";
+    const auto dash = text.find('-');
+    const auto low = number<unsigned>(std::string_view(text).substr(0, dash));
+    const auto high = dash == std::string::npos ? std::nullopt : number<unsigned>(std::string_view(text).substr(dash + 1));
+    if (!low || !high) {
+        return about + "it is LOW-HIGH, like 10240-26623";
+    }
+    if (*low > *high || *high > 65535 || *low == 0) {
+        return about + "ports go from 1 to 65535, the lower one first";
+    }
+    const unsigned size = *high - *low + 1;
+    if (*low % kPortBlock != 0 || size % kPortBlock != 0) {
+        const unsigned base = (*low + kPortBlock - 1) / kPortBlock * kPortBlock;
+        const unsigned blocks = std::max(1U, (*high + 1 - std::min(base, *high)) / kPortBlock);
+        return about + "LOW and the number of ports must be multiples of 128, like " + std::to_string(base) + '-' +
+               std::to_string(base + blocks * kPortBlock - 1);
+    }
+    if (*low <= kNodePortMax && *high >= kNodePortMin) {
+        return about + "it overlaps the NodePort range 30000-32767";
+    }
+    options.snat_port_min = static_cast<std::uint16_t>(*low);
+    options.snat_port_max = static_cast<std::uint16_t>(*high);
+    return std::nullopt;
+}
+
+std::optional<std::string> set_devices(const std::vector<std::string>& lists, AgentOptions& options) {
+    for (const std::string& list : lists) {
+        for (std::size_t begin = 0; begin <= list.size();) {
+            const std::size_t comma = std::min(list.find(',', begin), list.size());
+            const std::string name = trimmed(list.substr(begin, comma - begin));
+            if (name.empty()) {
+                return "--device " + list + ": an empty name";
+            }
+            if (std::ranges::find(options.devices, name) == options.devices.end()) {
+                options.devices.push_back(name);
+            }
+            begin = comma + 1;
+        }
+    }
+    return std::nullopt;
+}
+
+std::string default_node_name() {
+    const char* name = std::getenv("NODE_NAME");
+    if (name != nullptr && *name != '\0') {
+        return name;
+    }
+    char host[256] = {};
+    return gethostname(host, sizeof(host) - 1) == 0 ? host : "";
+}
+
+// What is wrong, if something is.
+std::optional<std::string> take_values(const po::variables_map& values, AgentOptions& options) {
+    const auto text = [&](const char* key, const std::string& otherwise) {
+        return values.count(key) != 0 ? values[key].as<std::string>() : otherwise;
+    };
+    for (const char* key : kNotYet) {
+        if (values.count(key) != 0) {
+            return not_yet(key);
+        }
+    }
+    options.manifests = text("manifests", "");
+    if (options.manifests.empty()) {
+        return "--manifests DIR is needed: it names the directory with Services, EndpointSlices and Nodes";
+    }
+    options.node_name = text("node-name", default_node_name());
+    if (options.node_name.empty()) {
+        return "--node-name NAME is needed: neither $NODE_NAME nor the host name says it";
+    }
+    options.pin_dir = text("pin-dir", kDefaultPinDir);
+    while (options.pin_dir.size() > 1 && options.pin_dir.ends_with('/')) {
+        options.pin_dir.pop_back();
+    }
+    if (const std::string addresses = text("nodeport-addresses", "primary"); addresses != "primary") {
+        return "--nodeport-addresses " + addresses + " is not served yet, only primary: the Node's InternalIPs";
+    }
+    const std::string mode = text("mode", "auto");
+    if (mode != "auto" && mode != "xdp" && mode != "tc") {
+        return "--mode " + mode + ": it is auto, xdp or tc";
+    }
+    options.mode = mode == "xdp" ? AttachMode::xdp : mode == "tc" ? AttachMode::tc : AttachMode::automatic;
+    options.log_level = text("log-level", "info");
+    if (constexpr std::array levels = {"debug", "info", "warn", "error"};
+        std::ranges::find(levels, options.log_level) == levels.end()) {
+        return "--log-level " + options.log_level + ": it is debug, info, warn or error";
+    }
+    const std::string format = text("log-format", "text");
+    if (format != "text" && format != "json") {
+        return "--log-format " + format + ": it is text or json";
+    }
+    options.log_json = format == "json";
+    if (values.count("max-flows") != 0) {
+        options.max_flows = number<std::uint32_t>(text("max-flows", ""));
+        if (!options.max_flows || *options.max_flows < kMaxFlowsMin || *options.max_flows > kMaxFlowsMax) {
+            return "--max-flows " + text("max-flows", "") + ": it is a number from 1024 to 16777216";
+        }
+    }
+    if (values.count("device") != 0) {
+        if (auto wrong = set_devices(values["device"].as<std::vector<std::string>>(), options)) {
+            return wrong;
+        }
+    }
+    return values.count("snat-ports") != 0 ? set_snat_ports(text("snat-ports", ""), options) : std::nullopt;
+}
+
+}  // namespace
+
+po::options_description agent_option_descriptions() {
+    po::options_description options = settings();
+    options.add_options()("config", po::value<std::string>()->value_name("FILE"),
+                          "any of these as key = value lines; the command line wins")("help,h", "this help");
+    return options;
+}
+
+std::expected<AgentOptions, std::string> parse_agent_options(const std::vector<std::string>& arguments) {
+    for (const std::string& argument : arguments) {
+        for (const std::string name : kNotYet) {
+            if (argument == "--" + name || argument.starts_with("--" + name + '=')) {
+                return Failure(not_yet(name));
+            }
+        }
+    }
+    const po::options_description known = agent_option_descriptions();
+    po::variables_map values;
+    try {
+        const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+        // Arguments without a dash are refused: they would be taken for nothing.
+        po::store(po::command_line_parser(arguments).options(known).style(style).positional({}).run(), values);
+    } catch (const po::error& error) {
+        return Failure(error.what());
+    }
+    // The first value that is stored stays.
+    if (values.count("config") != 0) {
+        if (auto wrong = read_config(values["config"].as<std::string>(), values)) {
+            return Failure(*wrong);
+        }
+    }
+    AgentOptions options;
+    if (auto wrong = take_values(values, options)) {
+        return Failure(*wrong);
+    }
+    return options;
+}
+
+}  // namespace shunt

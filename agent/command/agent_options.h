@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `shunt agent` may be told, on the command line or in a file. The command line wins.
+#pragma once
+
+#include <boost/program_options/options_description.hpp>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/datapath/attachment.h"
+
+namespace shunt {
+
+struct AgentOptions {
+    std::string manifests;             // a directory
+    std::string node_name;
+    std::vector<std::string> devices;  // empty: those that design and routes make external
+    AttachMode mode = AttachMode::automatic;
+    std::uint16_t snat_port_min = 10240;
+    std::uint16_t snat_port_max = 26623;     // inclusive
+    std::optional<std::uint32_t> max_flows;  // per family; none: by memory
+    std::string pin_dir;
+    std::string log_level = "info";
+    bool log_json = false;
+};
+
+// The error is one line for people, with the option or the file and key that it is about. `--help` is the caller's.
+std::expected<AgentOptions, std::string> parse_agent_options(const std::vector<std::string>& arguments);
+
+// For the help.
+boost::program_options::options_description agent_option_descriptions();
+
+}  // namespace shunt

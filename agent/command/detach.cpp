@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// `shunt detach`: the node as it was before. Reads no map by its lay-out, so that it works with those of any build.
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <net/if.h>
+#include <sys/file.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <filesystem>
+#include <set>
+
+#include "agent/command/options.h"
+#include "agent/datapath/attachment.h"
+#include "agent/report/pinned_maps.h"
+#include "agent/support/fd.h"
+
+namespace shunt {
+namespace {
+
+constexpr CommandText kText{
+    .name = "detach",
+    .synopsis = "[--purge] [OPTIONS]",
+    .about = "Takes the programs off all devices and unpins them. The maps stay, and with them the flows, for an agent to go on;\n"
+             "--purge gives them up. New connections go to kube-proxy; those that shunt carried break while it is off.",
+    .example = "shunt detach --purge",
+};
+
+std::string device_name(int ifindex) {
+    char name[IF_NAMESIZE] = {};
+    return if_indextoname(static_cast<unsigned>(ifindex), name) != nullptr ? name : "ifindex " + std::to_string(ifindex);
+}
+
+// Devices that the map or a pinned link names.
+std::set<int> attached_devices(const std::string& pin_dir) {
+    std::set<int> devices;
+    if (const Fd map(bpf_obj_get((pin_dir + "/devices").c_str())); map) {
+        std::uint32_t key = 0;
+        for (bool first = true; bpf_map_get_next_key(map.get(), first ? nullptr : &key, &key) == 0; first = false) {
+            devices.insert(static_cast<int>(key));
+        }
+    }
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(pin_dir + "/links", ignored)) {
+        const std::string name = entry.path().filename();
+        const std::string number = name.substr(name.rfind('_') + 1);
+        int ifindex = 0;
+        if (std::from_chars(number.data(), number.data() + number.size(), ifindex).ec == std::errc() && ifindex > 0) {
+            devices.insert(ifindex);
+        }
+    }
+    return devices;
+}
+
+void forget_device(const std::string& pin_dir, int ifindex) {
+    if (const Fd map(bpf_obj_get((pin_dir + "/devices").c_str())); map) {
+        const auto key = static_cast<std::uint32_t>(ifindex);
+        bpf_map_delete_elem(map.get(), &key);
+    }
+}
+
+std::string list_of(const std::set<int>& ifindexes) {
+    std::string names;
+    for (int ifindex : ifindexes) {
+        names += (names.empty() ? "" : ", ") + device_name(ifindex);
+    }
+    return names;
+}
+
+Status remove_pins(const std::string& folder) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+        if (unlink(entry.path().c_str()) != 0) {
+            return failure_errno("unpin", entry.path());
+        }
+    }
+    return {};
+}
+
+Status remove_maps(const std::string& pin_dir) {
+    for (const char* name : kPinnedMapNames) {
+        const std::string path = pin_dir + '/' + name;
+        if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+            return failure_errno("unpin", path);
+        }
+    }
+    for (const char* folder : {"/links", "/programs", "/show", ""}) {
+        rmdir((pin_dir + folder).c_str());  // what is not ours keeps its folder
+    }
+    return {};
+}
+
+}  // namespace
+
+int detach_command(const Arguments& arguments, const Output& output) {
+    CommandOptions options(kText);
+    options.options().add_options()("purge", "also the maps: flows and counters are gone")(
+        "force", "also while an agent runs; it attaches again at its next change");
+    if (auto over = options.parse(arguments, output)) {
+        return *over;
+    }
+    const std::string pin_dir = options.pin_dir();
+    const Fd directory(open(pin_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory && errno == ENOENT) {
+        output.out << "Nothing is pinned at " << pin_dir << ": nothing to do (--pin-dir names another place)\n";
+        return kExitDone;
+    }
+    if (!directory) {
+        const std::string next = errno == EACCES || errno == EPERM ? ": run as root" : "";
+        return fail(kText.name, {"open", pin_dir, std::strerror(errno) + next}, output);
+    }
+    struct statfs info{};
+    if (fstatfs(directory.get(), &info) != 0 || static_cast<unsigned long>(info.f_type) != BPF_FS_MAGIC) {
+        return fail(kText.name, {"detach", pin_dir, "it is not on a bpffs: is it another --pin-dir?"}, output);
+    }
+    // The agent holds this lock as long as it lives.
+    if (flock(directory.get(), LOCK_EX | LOCK_NB) != 0 && !options.has("force")) {
+        return fail(kText.name,
+                    {"detach", pin_dir,
+                     "an agent runs and would attach again: stop it first (shunt status names its pid), or use --force"},
+                    output);
+    }
+    const std::set<int> devices = attached_devices(pin_dir);
+    for (int ifindex : devices) {
+        detach_from_device(pin_dir, ifindex);
+        forget_device(pin_dir, ifindex);
+    }
+    for (const char* folder : {"/links", "/programs", "/show"}) {
+        if (auto removed = remove_pins(pin_dir + folder); !removed) {
+            return fail(kText.name, removed.error(), output);
+        }
+    }
+    output.out << (devices.empty() ? "No device had programs.\n" : "Programs taken off " + list_of(devices) + ".\n");
+    if (options.has("purge")) {
+        if (auto removed = remove_maps(pin_dir); !removed) {
+            return fail(kText.name, removed.error(), output);
+        }
+        output.out << "Maps given up.\n";
+    } else {
+        output.out << "The maps stay at " << pin_dir << " (--purge gives them up).\n";
+    }
+    return kExitDone;
+}
+
+}  // namespace shunt

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/report/pinned_maps.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <cstring>
+
+#include "maps/control.h"
+
+namespace shunt {
+namespace {
+
+Error cannot_open(const std::string& pin_dir, const std::string& name, int error) {
+    if (error == EACCES || error == EPERM) {
+        return {"read", pin_dir, std::string(std::strerror(error)) + ": run as root"};
+    }
+    if (error == ENOENT && name == kPinnedMapNames[0]) {
+        return {"read", pin_dir,
+                "nothing is pinned there: is bpffs mounted, has `shunt agent` run on this node, is it another --pin-dir?"};
+    }
+    if (error == ENOENT) {
+        return {"read", pin_dir + '/' + name, "it is missing: start the agent, it makes what is not there"};
+    }
+    return {"open", pin_dir + '/' + name, std::strerror(error)};
+}
+
+template <typename Key, typename Value>
+Result<std::map<Key, Value>> read_all(int map, const char* name) {
+    std::map<Key, Value> entries;
+    auto walked = walk_map<Key, Value>(map, name, 1, [&](const Key& key, const Value* value) { entries[key] = *value; });
+    if (!walked) {
+        return std::unexpected(walked.error());
+    }
+    return entries;
+}
+
+template <typename Key, typename Flow>
+Key partner_of(const Key& key, const Flow& flow) {
+    Key partner{};
+    std::memcpy(&partner.saddr, &flow.daddr, sizeof(partner.saddr));
+    std::memcpy(&partner.daddr, &flow.saddr, sizeof(partner.daddr));
+    partner.sport = flow.recipe.dport;
+    partner.dport = flow.recipe.sport;
+    partner.protocol = key.protocol;
+    partner.hook = flow.recipe.kind == RECIPE_LOCAL_REQUEST ? FLOW_EGRESS : FLOW_INGRESS;
+    return partner;
+}
+
+}  // namespace
+
+flow4_key partner_key(const flow4_key& key, const flow4& flow) { return partner_of(key, flow); }
+flow6_key partner_key(const flow6_key& key, const flow6& flow) { return partner_of(key, flow); }
+
+Result<PinnedMaps> PinnedMaps::open(const std::string& pin_dir) {
+    PinnedMaps maps(pin_dir);
+    for (const char* name : kPinnedMapNames) {
+        Fd map(bpf_obj_get((pin_dir + '/' + name).c_str()));
+        if (!map) {
+            return std::unexpected(cannot_open(pin_dir, name, errno));
+        }
+        maps.maps_.emplace(name, std::move(map));
+    }
+    control value{};
+    const std::uint32_t zero = 0;
+    if (bpf_map_lookup_elem(maps.fd("control"), &zero, &value) != 0) {
+        return failure_errno("read", pin_dir + "/control");
+    }
+    if (value.abi != SHUNT_ABI && value.abi != 0) {  // 0: the agent has only begun
+        return failure("read maps of", pin_dir,
+                       "they have ABI " + std::to_string(value.abi) + ", this shunt knows " + std::to_string(SHUNT_ABI) +
+                           ": use the binary of the agent that made them; `shunt detach` works with any");
+    }
+    return maps;
+}
+
+Result<agent_state> PinnedMaps::agent() const {
+    agent_state state{};
+    const std::uint32_t zero = 0;
+    if (bpf_map_lookup_elem(fd("agent_state"), &zero, &state) != 0) {
+        return failure_errno("read", pin_dir_ + "/agent_state");
+    }
+    return state;
+}
+
+Result<std::map<std::uint32_t, service>> PinnedMaps::services() const {
+    return read_all<std::uint32_t, service>(fd("services"), "services");
+}
+
+Result<std::vector<std::pair<frontend_key, frontend>>> PinnedMaps::frontends() const {
+    std::vector<std::pair<frontend_key, frontend>> entries;
+    auto walked = walk_map<frontend_key, frontend>(
+        fd("frontends"), "frontends", 1,
+        [&](const frontend_key& key, const frontend* value) { entries.emplace_back(key, *value); });
+    if (!walked) {
+        return std::unexpected(walked.error());
+    }
+    return entries;
+}
+
+Result<std::map<std::uint32_t, backend>> PinnedMaps::backends() const {
+    return read_all<std::uint32_t, backend>(fd("backends"), "backends");
+}
+
+Result<std::map<std::uint32_t, device>> PinnedMaps::devices() const {
+    return read_all<std::uint32_t, device>(fd("devices"), "devices");
+}
+
+Result<std::array<std::uint64_t, EVENT_COUNT>> PinnedMaps::events() const {
+    std::array<std::uint64_t, EVENT_COUNT> sums{};
+    std::vector<std::uint64_t> per_cpu(libbpf_num_possible_cpus());
+    for (std::uint32_t event = 0; event < EVENT_COUNT; event++) {
+        if (bpf_map_lookup_elem(fd("counters"), &event, per_cpu.data()) != 0) {
+            return failure_errno("read", pin_dir_ + "/counters");
+        }
+        for (std::uint64_t value : per_cpu) {
+            sums[event] += value;
+        }
+    }
+    return sums;
+}
+
+Result<std::map<std::uint32_t, service_counters>> PinnedMaps::service_counts() const {
+    std::map<std::uint32_t, service_counters> sums;
+    const std::size_t cpus = libbpf_num_possible_cpus();
+    auto walked = walk_map<std::uint32_t, service_counters>(
+        fd("service_counters"), "service_counters", cpus, [&](std::uint32_t id, const service_counters* per_cpu) {
+            service_counters& sum = sums[id];
+            for (std::size_t cpu = 0; cpu < cpus; cpu++) {
+                sum.flows_opened += per_cpu[cpu].flows_opened;
+                sum.drops += per_cpu[cpu].drops;
+            }
+        });
+    if (!walked) {
+        return std::unexpected(walked.error());
+    }
+    return sums;
+}
+
+Result<std::uint32_t> PinnedMaps::max_flows() const {
+    bpf_map_info info{};
+    __u32 length = sizeof(info);
+    if (bpf_obj_get_info_by_fd(fd("flows4"), &info, &length) != 0) {
+        return failure_errno("inspect", pin_dir_ + "/flows4");
+    }
+    return info.max_entries / 2;
+}
+
+}  // namespace shunt

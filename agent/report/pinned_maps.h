@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pinned maps, for reading. Needs no living agent: the maps are all there is.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agent/report/walk_map.h"
+#include "agent/support/fd.h"
+#include "agent/support/result.h"
+#include "maps/agent_state.h"
+#include "maps/backend.h"
+#include "maps/device.h"
+#include "maps/event.h"
+#include "maps/flow.h"
+#include "maps/frontend.h"
+#include "maps/service.h"
+
+namespace shunt {
+
+inline constexpr const char* kDefaultPinDir = "/sys/fs/bpf/shunt";
+
+// Every map that is pinned, by the name of its pin.
+inline constexpr std::array kPinnedMapNames = {"frontends", "services", "slots",    "backends",         "flows4", "flows6",
+                                               "devices",   "counters", "service_counters", "control", "agent_state"};
+
+class PinnedMaps {
+public:
+    // Errors say what to do: nothing pinned there, no permission, or maps of another ABI.
+    static Result<PinnedMaps> open(const std::string& pin_dir);
+
+    const std::string& pin_dir() const { return pin_dir_; }
+
+    Result<agent_state> agent() const;
+    Result<std::map<std::uint32_t, service>> services() const;
+    Result<std::vector<std::pair<frontend_key, frontend>>> frontends() const;
+    Result<std::map<std::uint32_t, backend>> backends() const;
+    Result<std::map<std::uint32_t, device>> devices() const;
+    Result<std::array<std::uint64_t, EVENT_COUNT>> events() const;  // summed over CPUs
+    Result<std::map<std::uint32_t, service_counters>> service_counts() const;
+
+    // How many flows of each family have room.
+    Result<std::uint32_t> max_flows() const;
+
+    // Calls visit(const flow4_key&, const flow4&) and visit(const flow6_key&, const flow6&) for each entry, two a flow.
+    template <typename Visit>
+    Status walk_flows(Visit&& visit) const {
+        auto walked = walk_map<flow4_key, flow4>(fd("flows4"), "flows4", 1,
+                                                 [&](const flow4_key& key, const flow4* flow) { visit(key, *flow); });
+        if (!walked) {
+            return walked;
+        }
+        return walk_map<flow6_key, flow6>(fd("flows6"), "flows6", 1,
+                                          [&](const flow6_key& key, const flow6* flow) { visit(key, *flow); });
+    }
+
+    int fd(const std::string& name) const { return maps_.at(name).get(); }
+
+private:
+    explicit PinnedMaps(std::string pin_dir) : pin_dir_(std::move(pin_dir)) {}
+    std::string pin_dir_;
+    std::map<std::string, Fd> maps_;
+};
+
+// The flow's entry of the other direction: its key is the inverse of the translated tuple.
+flow4_key partner_key(const flow4_key& key, const flow4& flow);
+flow6_key partner_key(const flow6_key& key, const flow6& flow);
+
+inline bool is_request(const recipe& recipe) {
+    return recipe.kind == RECIPE_LOCAL_REQUEST || recipe.kind == RECIPE_REMOTE_REQUEST;
+}
+
+}  // namespace shunt

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line: what is understood, what is refused and in which words, exit codes.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "agent/command/agent_options.h"
+#include "agent/command/command.h"
+
+namespace shunt {
+namespace {
+
+AgentOptions parsed(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--manifests", "/m"});
+    const auto options = parse_agent_options(arguments);
+    EXPECT_TRUE(options) << options.error();
+    return options.value_or(AgentOptions{});
+}
+
+std::string refused(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--manifests", "/m"});
+    const auto options = parse_agent_options(arguments);
+    EXPECT_FALSE(options);
+    return options ? "" : options.error();
+}
+
+class ConfigFile {
+public:
+    explicit ConfigFile(const std::string& text)
+        : path_(std::filesystem::temp_directory_path() / ("shunt-test-config-" + std::to_string(getpid()))) {
+        std::ofstream(path_) << text;
+    }
+    ~ConfigFile() { std::filesystem::remove(path_); }
+    std::string path() const { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
+
+TEST(AgentOptions, Defaults) {
+    const AgentOptions options = parsed({"--node-name", "node-a"});
+    EXPECT_EQ(options.manifests, "/m");
+    EXPECT_EQ(options.node_name, "node-a");
+    EXPECT_EQ(options.devices, std::vector<std::string>());
+    EXPECT_EQ(options.mode, AttachMode::automatic);
+    EXPECT_EQ(options.snat_port_min, 10240);
+    EXPECT_EQ(options.snat_port_max, 26623);
+    EXPECT_EQ(options.max_flows, std::nullopt);
+    EXPECT_EQ(options.pin_dir, "/sys/fs/bpf/shunt");
+    EXPECT_EQ(options.log_level, "info");
+    EXPECT_FALSE(options.log_json);
+}
+
+TEST(AgentOptions, EverythingGiven) {
+    const AgentOptions options =
+        parsed({"--node-name=node-a", "--device", "eth0,eth1", "--device", "eth2", "--mode", "tc", "--snat-ports", "20480-20607",
+                "--max-flows", "65536", "--pin-dir", "/sys/fs/bpf/other/", "--log-level", "debug", "--log-format", "json",
+                "--nodeport-addresses", "primary", "--beside"});
+    EXPECT_EQ(options.devices, (std::vector<std::string>{"eth0", "eth1", "eth2"}));
+    EXPECT_EQ(options.mode, AttachMode::tc);
+    EXPECT_EQ(options.snat_port_min, 20480);
+    EXPECT_EQ(options.snat_port_max, 20607);
+    EXPECT_EQ(options.max_flows, 65536U);
+    EXPECT_EQ(options.pin_dir, "/sys/fs/bpf/other");
+    EXPECT_EQ(options.log_level, "debug");
+    EXPECT_TRUE(options.log_json);
+}
+
+TEST(AgentOptions, NodeNameComesFromTheEnvironmentBeforeTheHost) {
+    setenv("NODE_NAME", "from-environment", 1);
+    EXPECT_EQ(parsed({}).node_name, "from-environment");
+    EXPECT_EQ(parsed({"--node-name", "given"}).node_name, "given");
+    unsetenv("NODE_NAME");
+    char host[256] = {};
+    gethostname(host, sizeof(host) - 1);
+    EXPECT_EQ(parsed({}).node_name, host);
+}
+
+TEST(AgentOptions, CommandLineWinsOverFile) {
+    const ConfigFile file("# a comment\nnode-name = from-file\nmode = xdp\ndevice = eth7,eth8\nmax-flows = 2048\nbeside = true\n");
+    const AgentOptions options = parsed({"--config", file.path(), "--mode", "tc", "--device", "eth0"});
+    EXPECT_EQ(options.node_name, "from-file");
+    EXPECT_EQ(options.mode, AttachMode::tc);
+    EXPECT_EQ(options.devices, std::vector<std::string>{"eth0"});
+    EXPECT_EQ(options.max_flows, 2048U);
+}
+
+TEST(AgentOptions, FileAloneIsEnough) {
+    const ConfigFile file("manifests = /elsewhere\nnode-name = n\n");
+    const auto options = parse_agent_options({"--config", file.path()});
+    ASSERT_TRUE(options) << options.error();
+    EXPECT_EQ(options->manifests, "/elsewhere");
+}
+
+TEST(AgentOptions, UnknownKeyNamesFileAndKey) {
+    const ConfigFile file("moed = tc\n");
+    const std::string error = refused({"--config", file.path()});
+    EXPECT_NE(error.find(file.path()), std::string::npos) << error;
+    EXPECT_NE(error.find("unknown key 'moed'"), std::string::npos) << error;
+}
+
+TEST(AgentOptions, MissingFileIsAnError) {
+    EXPECT_EQ(refused({"--config", "/nowhere/shunt.conf"}), "--config /nowhere/shunt.conf: No such file or directory");
+}
+
+TEST(AgentOptions, ManifestsAreNeeded) {
+    const auto options = parse_agent_options({"--node-name", "n"});
+    ASSERT_FALSE(options);
+    EXPECT_EQ(options.error(), "--manifests DIR is needed: it names the directory with Services, EndpointSlices and Nodes");
+}
+
+TEST(AgentOptions, SnatPorts) {
+    EXPECT_EQ(refused({"--snat-ports", "10240"}), "--snat-ports 10240: it is LOW-HIGH, like 10240-26623");
+    EXPECT_EQ(refused({"--snat-ports", "1x-2"}), "--snat-ports 1x-2: it is LOW-HIGH, like 10240-26623");
+    EXPECT_EQ(refused({"--snat-ports", "26623-10240"}),
+              "--snat-ports 26623-10240: ports go from 1 to 65535, the lower one first");
+    EXPECT_EQ(refused({"--snat-ports", "10240-65536"}),
+              "--snat-ports 10240-65536: ports go from 1 to 65535, the lower one first");
+    EXPECT_EQ(refused({"--snat-ports", "10240-10366"}),
+              "--snat-ports 10240-10366: LOW and the number of ports must be multiples of 128, like 10240-10367");
+    EXPECT_EQ(refused({"--snat-ports", "10000-20000"}),
+              "--snat-ports 10000-20000: LOW and the number of ports must be multiples of 128, like 10112-19967");
+    for (const char* clash : {"25600-30079", "29952-30079", "31232-31359", "32640-32767", "10240-65535"}) {
+        EXPECT_EQ(refused({"--snat-ports", clash}),
+                  std::string("--snat-ports ") + clash + ": it overlaps the NodePort range 30000-32767");
+    }
+    EXPECT_EQ(parsed({"--snat-ports", "32768-65535"}).snat_port_max, 65535);
+    EXPECT_EQ(parsed({"--snat-ports", "128-255"}).snat_port_min, 128);
+}
+
+TEST(AgentOptions, WhatIsNotThereYetSaysSo) {
+    for (const char* option : {"--kubeconfig", "--api-server", "--healthz-bind-address", "--metrics-bind-address"}) {
+        EXPECT_EQ(refused({option, "x"}), std::string(option) + " is not available yet");
+    }
+    EXPECT_EQ(refused({"--kubeconfig=x"}), "--kubeconfig is not available yet");
+    EXPECT_EQ(refused({"--xdp-chain"}), "--xdp-chain is not available yet");
+    EXPECT_EQ(refused({"--replace"}),
+              "--replace is not available yet: shunt runs beside kube-proxy, which keeps the ClusterIPs");
+    EXPECT_EQ(refused({"--nodeport-addresses", "all"}),
+              "--nodeport-addresses all is not served yet, only primary: the Node's InternalIPs");
+    const ConfigFile file("kubeconfig = /x\n");
+    EXPECT_EQ(refused({"--config", file.path()}), "--kubeconfig is not available yet");
+}
+
+TEST(AgentOptions, WrongValues) {
+    EXPECT_EQ(refused({"--mode", "fast"}), "--mode fast: it is auto, xdp or tc");
+    EXPECT_EQ(refused({"--log-level", "loud"}), "--log-level loud: it is debug, info, warn or error");
+    EXPECT_EQ(refused({"--log-format", "xml"}), "--log-format xml: it is text or json");
+    EXPECT_EQ(refused({"--max-flows", "many"}), "--max-flows many: it is a number from 1024 to 16777216");
+    EXPECT_EQ(refused({"--max-flows", "1"}), "--max-flows 1: it is a number from 1024 to 16777216");
+    EXPECT_EQ(refused({"--device", "eth0,,eth1"}), "--device eth0,,eth1: an empty name");
+    EXPECT_NE(refused({"--no-such"}).find("--no-such"), std::string::npos);
+    EXPECT_NE(refused({"stray"}), "");
+    EXPECT_NE(refused({"--mode"}), "");
+}
+
+struct Outcome {
+    int code;
+    std::string out;
+    std::string error;
+};
+
+constexpr Command kCommands[] = {
+    {"agent", "a", agent_command},   {"status", "s", status_command},     {"services", "v", services_command},
+    {"flows", "f", flows_command},   {"counters", "c", counters_command}, {"detach", "d", detach_command},
+};
+
+Outcome shunt_run(const Arguments& arguments) {
+    std::ostringstream out;
+    std::ostringstream error;
+    const int code = dispatch(kCommands, arguments, {.out = out, .error = error});
+    return {code, out.str(), error.str()};
+}
+
+TEST(CommandLine, HelpOfEachCommandHasUsageAndExample) {
+    for (const Command& command : kCommands) {
+        const std::string name(command.name);
+        for (const Arguments& arguments : {Arguments{name, "--help"}, Arguments{"help", name}, Arguments{name, "-h"}}) {
+            const Outcome outcome = shunt_run(arguments);
+            EXPECT_EQ(outcome.code, 0) << name;
+            EXPECT_TRUE(outcome.out.starts_with("usage: shunt " + name)) << outcome.out;
+            EXPECT_NE(outcome.out.find("example: shunt " + name), std::string::npos) << outcome.out;
+            EXPECT_NE(outcome.out.find("--pin-dir"), std::string::npos) << outcome.out;
+            EXPECT_EQ(outcome.error, "");
+        }
+    }
+}
+
+TEST(CommandLine, OverviewListsTheCommands) {
+    for (const Arguments& arguments : {Arguments{"--help"}, Arguments{"help"}, Arguments{"-h"}}) {
+        const Outcome outcome = shunt_run(arguments);
+        EXPECT_EQ(outcome.code, 0);
+        EXPECT_NE(outcome.out.find("\n  services  v\n"), std::string::npos) << outcome.out;
+    }
+    const Outcome nothing = shunt_run({});
+    EXPECT_EQ(nothing.code, 2);
+    EXPECT_EQ(nothing.out, "");
+    EXPECT_NE(nothing.error.find("usage: shunt COMMAND"), std::string::npos);
+}
+
+TEST(CommandLine, Version) {
+    const Outcome outcome = shunt_run({"--version"});
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_TRUE(outcome.out.starts_with("shunt 0.")) << outcome.out;
+}
+
+TEST(CommandLine, UnknownCommands) {
+    EXPECT_EQ(shunt_run({"stats"}).code, 2);
+    EXPECT_EQ(shunt_run({"stats"}).error,
+              "shunt: there is no command 'stats': did you mean 'status'? (shunt --help lists them)\n");
+    EXPECT_EQ(shunt_run({"frobnicate"}).error, "shunt: there is no command 'frobnicate' (shunt --help lists them)\n");
+    EXPECT_EQ(shunt_run({"help", "stats"}).code, 2);
+    EXPECT_EQ(shunt_run({"explain"}).error, "shunt: explain is not available yet\n");
+    EXPECT_EQ(shunt_run({"explain"}).code, 2);
+}
+
+TEST(CommandLine, WrongUsageIsExitCode2AndPrintsNothingToStandardOutput) {
+    const Arguments wrong[] = {
+        {"status", "--no-such-option"},
+        {"status", "stray"},
+        {"status", "-o", "yaml"},
+        {"status", "--wait", "soon"},
+        {"status", "--wait", "-1"},
+        {"services", "no-namespace"},
+        {"services", "-n", "a", "b/c"},
+        {"services", "a/b", "c/d"},
+        {"flows", "--client", "nobody"},
+        {"flows", "--backend", "192.0.2.1:0"},
+        {"flows", "--backend", "192.0.2.1:99999"},
+        {"flows", "--proto", "sctp"},
+        {"counters", "-w", "0"},
+        {"counters", "-w", "x"},
+        {"detach", "--purged"},
+        {"agent"},
+        {"agent", "--mode", "fast"},
+    };
+    for (const Arguments& arguments : wrong) {
+        const Outcome outcome = shunt_run(arguments);
+        EXPECT_EQ(outcome.code, 2) << arguments[0] << ' ' << arguments.back();
+        EXPECT_EQ(outcome.out, "");
+        EXPECT_TRUE(outcome.error.starts_with("shunt " + arguments[0] + ": ")) << outcome.error;
+        EXPECT_NE(outcome.error.find("(shunt " + arguments[0] + " --help)"), std::string::npos) << outcome.error;
+    }
+}
+
+TEST(CommandLine, NothingPinnedIsExitCode1WithTheNextStep) {
+    for (const std::string command : {"status", "services", "flows", "counters"}) {
+        const Outcome outcome = shunt_run({command, "--pin-dir", "/sys/fs/bpf/shunt-test-nowhere"});
+        EXPECT_EQ(outcome.code, 1);
+        EXPECT_EQ(outcome.out, "");
+        if (geteuid() == 0) {
+            EXPECT_EQ(outcome.error, "shunt " + command +
+                                         ": read /sys/fs/bpf/shunt-test-nowhere: nothing is pinned there: is bpffs mounted, has "
+                                         "`shunt agent` run on this node, is it another --pin-dir?\n");
+        }
+    }
+}
+
+}  // namespace
+}  // namespace shunt

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pinned_node.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <gtest/gtest.h>
+#include <linux/magic.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <vector>
+
+#include "agent/model/ip_address.h"
+#include "agent/report/status_view.h"
+#include "maps/backend.h"
+#include "maps/device.h"
+#include "maps/event.h"
+#include "maps/flow.h"
+#include "maps/frontend.h"
+#include "maps/service.h"
+
+namespace shunt {
+namespace {
+
+template <std::size_t size>
+void set(char (&to)[size], const char* text) {
+    std::strncpy(to, text, size - 1);
+}
+
+template <typename Record>
+void set_address(Record& record, const char* text) {
+    const IpAddress address = *IpAddress::parse(text);
+    record.family = address.family;
+    std::memcpy(record.address, address.octets.data(), ADDRESS_SIZE);
+}
+
+service make_service(const char* name, address_family family, service_treatment treatment, std::uint32_t slots) {
+    service value{};
+    set(value.service_namespace, "shop");
+    set(value.name, name);
+    value.family = family;
+    value.protocol = TCP;
+    value.type = SERVICE_NODE_PORT;
+    value.treatment = treatment;
+    value.port = 8080;
+    value.node_port = 32001;
+    value.slice = SERVICE_SLICE(0, slots);
+    return value;
+}
+
+__be32 be32(const char* address) {
+    __be32 value = 0;
+    inet_pton(AF_INET, address, &value);
+    return value;
+}
+
+recipe make_recipe(recipe_kind kind, flow_state state, std::uint32_t service, std::uint32_t backend) {
+    recipe value{};
+    value.last_seen = static_cast<std::uint32_t>(monotonic_now_ns() >> TICK_SHIFT);
+    value.service = service;
+    value.backend = backend;
+    value.kind = kind;
+    value.state = state;
+    return value;
+}
+
+}  // namespace
+
+PinnedNode::PinnedNode() : pin_dir_("/sys/fs/bpf/shunt-test-" + std::to_string(getpid())) {
+    struct statfs info{};
+    if (statfs("/sys/fs/bpf", &info) != 0 || static_cast<unsigned long>(info.f_type) != BPF_FS_MAGIC) {
+        mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=0700");
+    }
+    std::filesystem::create_directories(pin_dir_ + "/links");
+    std::filesystem::create_directories(pin_dir_ + "/programs");
+    std::filesystem::create_directories(pin_dir_ + "/show");
+    make_maps();
+    fill();
+}
+
+PinnedNode::~PinnedNode() {
+    std::error_code ignored;
+    std::filesystem::remove_all(pin_dir_, ignored);
+}
+
+void PinnedNode::make_maps() {
+    const struct {
+        const char* name;
+        bpf_map_type type;
+        std::size_t key;
+        std::size_t value;
+        std::uint32_t entries;  // smaller than the agent's
+    } maps[] = {
+        {"frontends", BPF_MAP_TYPE_HASH, sizeof(frontend_key), sizeof(frontend), 64},
+        {"services", BPF_MAP_TYPE_HASH, 4, sizeof(service), 4096},
+        {"slots", BPF_MAP_TYPE_ARRAY, 4, 4, 64},
+        {"backends", BPF_MAP_TYPE_HASH, 4, sizeof(backend), 64},
+        {"flows4", BPF_MAP_TYPE_HASH, sizeof(flow4_key), sizeof(flow4), 2048},
+        {"flows6", BPF_MAP_TYPE_HASH, sizeof(flow6_key), sizeof(flow6), 2048},
+        {"devices", BPF_MAP_TYPE_HASH, 4, sizeof(device), 16},
+        {"counters", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, EVENT_COUNT},
+        {"service_counters", BPF_MAP_TYPE_PERCPU_HASH, 4, sizeof(service_counters), 64},
+        {"control", BPF_MAP_TYPE_ARRAY, 4, sizeof(control), 1},
+        {"agent_state", BPF_MAP_TYPE_ARRAY, 4, sizeof(agent_state), 1},
+    };
+    for (const auto& map : maps) {
+        // As the agent's: mapped, or not preallocated.
+        const bool is_mapped = std::string_view(map.name) == "slots" || std::string_view(map.name) == "control";
+        LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = is_mapped ? __u32{BPF_F_MMAPABLE} : 0U);
+        Fd fd(bpf_map_create(map.type, map.name, static_cast<__u32>(map.key), static_cast<__u32>(map.value), map.entries,
+                             &options));
+        ASSERT_TRUE(fd) << map.name << ": " << std::strerror(errno);
+        ASSERT_EQ(bpf_obj_pin(fd.get(), (pin_dir_ + '/' + map.name).c_str()), 0) << map.name;
+        maps_.emplace(map.name, std::move(fd));
+    }
+}
+
+void PinnedNode::put(const char* map_name, const void* key, const void* value) {
+    ASSERT_EQ(bpf_map_update_elem(map(map_name), key, value, BPF_ANY), 0) << map_name << ": " << std::strerror(errno);
+}
+
+void PinnedNode::put_agent(const agent_state& state) {
+    const std::uint32_t zero = 0;
+    put("agent_state", &zero, &state);
+}
+
+void PinnedNode::put_control(const control& value) {
+    const std::uint32_t zero = 0;
+    put("control", &zero, &value);
+}
+
+void PinnedNode::count_on_each_cpu(std::uint32_t event, std::uint64_t value) {
+    const std::vector<std::uint64_t> values(libbpf_num_possible_cpus(), value);
+    put("counters", &event, values.data());
+}
+
+void PinnedNode::add_service(std::uint32_t id, const char* name) {
+    const service value = make_service(name, IPV4, LEFT_NO_EXTERNAL_FRONTEND, 0);
+    put("services", &id, &value);
+}
+
+void PinnedNode::fill() {
+    control control_value{};
+    control_value.abi = SHUNT_ABI;
+    put_control(control_value);
+
+    const std::uint32_t ids[] = {0, 1, 2, 3};
+    const service services[] = {make_service("orders", IPV4, SERVED, 10), make_service("orders", IPV6, SERVED, 10),
+                                make_service("policy", IPV4, LEFT_POLICY_LOCAL, 0)};
+    for (int i = 0; i < 3; i++) {
+        put("services", &ids[i + 1], &services[i]);
+        std::vector<service_counters> counts(libbpf_num_possible_cpus());
+        counts[0] = {static_cast<__u64>(1000 * (i + 1)), static_cast<__u64>(i)};
+        put("service_counters", &ids[i + 1], counts.data());
+    }
+    const struct {
+        const char* address;
+        std::uint32_t service;
+        backend_placement placement;
+        const char* node;
+        std::uint32_t slots;
+        backend_state state;
+    } backends[] = {{"198.18.10.11", 1, BACKEND_LOCAL, "node-a", 6, BACKEND_READY},
+                    {"198.18.20.11", 1, BACKEND_REMOTE, "node-b", 4, BACKEND_READY},
+                    {"2001:db8:20::11", 2, BACKEND_REMOTE, "node-b", 10, BACKEND_READY},
+                    {"198.18.20.12", 1, BACKEND_REMOTE, "node-b", 0, BACKEND_NOT_READY}};
+    for (std::uint32_t id = 1; const auto& from : backends) {
+        backend value{};
+        set_address(value, from.address);
+        value.protocol = TCP;
+        value.port = 8080;
+        value.service = from.service;
+        value.placement = from.placement;
+        value.state = from.state;
+        value.slots = from.slots;
+        set(value.node, from.node);
+        put("backends", &id, &value);
+        id++;
+    }
+    for (const auto& [address, service] : {std::pair{"198.18.0.21", 1U}, std::pair{"2001:db8::21", 2U}}) {
+        frontend_key key{};
+        set_address(key, address);
+        key.protocol = TCP;
+        key.port = 32001;
+        const frontend value{.service = service, .kind = FRONTEND_NODE_PORT};
+        put("frontends", &key, &value);
+    }
+
+    const flow4_key local{be32("198.51.100.7"), be32("198.18.0.21"), htons(40001), htons(32001), TCP, FLOW_INGRESS, 0};
+    const flow4 to_local{.recipe = [] {
+                             recipe value = make_recipe(RECIPE_LOCAL_REQUEST, FLOW_ESTABLISHED, 1, 1);
+                             value.sport = htons(40001);
+                             value.dport = htons(8080);
+                             return value;
+                         }(),
+                         .saddr = be32("198.51.100.7"),
+                         .daddr = be32("198.18.10.11")};
+    put("flows4", &local, &to_local);
+    const flow4_key remote{be32("198.51.100.7"), be32("198.18.0.21"), htons(40002), htons(32001), TCP, FLOW_INGRESS, 0};
+    flow4 to_remote{.recipe = make_recipe(RECIPE_REMOTE_REQUEST, FLOW_HALF_OPEN, 1, 2),
+                    .saddr = be32("198.18.0.21"),
+                    .daddr = be32("198.18.20.11")};
+    to_remote.recipe.sport = htons(10300);
+    to_remote.recipe.dport = htons(8080);
+    to_remote.recipe.last_seen -= 60;
+    put("flows4", &remote, &to_remote);
+    const flow4_key reply{be32("198.18.20.11"), be32("198.18.0.21"), htons(8080), htons(10300), TCP, FLOW_INGRESS, 0};
+    flow4 to_client{.recipe = make_recipe(RECIPE_REMOTE_REPLY, FLOW_HALF_OPEN, 1, 2),
+                    .saddr = be32("198.18.0.21"),
+                    .daddr = be32("198.51.100.7")};
+    to_client.recipe.sport = htons(32001);
+    to_client.recipe.dport = htons(40002);
+    put("flows4", &reply, &to_client);
+
+    flow6_key key6{};
+    inet_pton(AF_INET6, "2001:db8:100::7", &key6.saddr);
+    inet_pton(AF_INET6, "2001:db8::21", &key6.daddr);
+    key6.sport = htons(40001);
+    key6.dport = htons(32001);
+    key6.protocol = TCP;
+    flow6 flow{.recipe = make_recipe(RECIPE_REMOTE_REQUEST, FLOW_ESTABLISHED, 2, 3), .saddr = {}, .daddr = {}};
+    inet_pton(AF_INET6, "2001:db8::21", &flow.saddr);
+    inet_pton(AF_INET6, "2001:db8:20::11", &flow.daddr);
+    flow.recipe.sport = htons(10301);
+    flow.recipe.dport = htons(8080);
+    put("flows6", &key6, &flow);
+
+    agent_state state{};
+    state.started_ns = monotonic_now_ns();
+    state.heartbeat_ns = state.started_ns;
+    state.pid = static_cast<__u32>(getpid());
+    state.sync = AGENT_SYNCED;
+    set(state.version, "0.1.0");
+    set(state.node_name, "node-a");
+    set(state.source, "manifests /m");
+    put_agent(state);
+}
+
+}  // namespace shunt

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pinned maps as an agent leaves them, made by hand: one Service served in both families, one left to the stack, two
+// IPv4 flows and one IPv6 flow. In a pin directory of this process; gone with the object.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "agent/support/fd.h"
+#include "maps/agent_state.h"
+#include "maps/control.h"
+
+namespace shunt {
+
+class PinnedNode {
+public:
+    PinnedNode();
+    ~PinnedNode();
+
+    const std::string& pin_dir() const { return pin_dir_; }
+    int map(const char* name) const { return maps_.at(name).get(); }
+
+    void put(const char* map, const void* key, const void* value);
+    void put_agent(const agent_state& state);
+    void put_control(const control& value);
+    // The same on each CPU.
+    void count_on_each_cpu(std::uint32_t event, std::uint64_t value);
+    void add_service(std::uint32_t id, const char* name);
+
+private:
+    void make_maps();
+    void fill();
+    std::string pin_dir_;
+    std::map<std::string, Fd> maps_;
+};
+
+}  // namespace shunt
