@@ -7,10 +7,11 @@
 
 static __always_inline void count(enum event event)
 {
-    __u64 *counter = bpf_map_lookup_elem(&counters, &event);
+    __u32 zero = 0;
+    __u64 *counts = bpf_map_lookup_elem(&counters, &zero);
 
-    if (counter)
-        *counter += 1;
+    if (counts)
+        counts[event] += 1;
 }
 
 static __always_inline void count_service_flow(__u32 service)

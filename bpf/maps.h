@@ -81,9 +81,9 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, EVENT_COUNT);
-    __type(key, enum event);
-    __type(value, __u64);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct event_counts);
 } counters SEC(".maps");
 
 struct {

@@ -108,13 +108,14 @@ Result<std::map<std::uint32_t, device>> PinnedMaps::devices() const {
 
 Result<std::array<std::uint64_t, EVENT_COUNT>> PinnedMaps::events() const {
     std::array<std::uint64_t, EVENT_COUNT> sums{};
-    std::vector<std::uint64_t> per_cpu(libbpf_num_possible_cpus());
-    for (std::uint32_t event = 0; event < EVENT_COUNT; event++) {
-        if (bpf_map_lookup_elem(fd("counters"), &event, per_cpu.data()) != 0) {
-            return failure_errno("read", pin_dir_ + "/counters");
-        }
-        for (std::uint64_t value : per_cpu) {
-            sums[event] += value;
+    std::vector<std::array<std::uint64_t, EVENT_COUNT>> per_cpu(libbpf_num_possible_cpus());
+    const std::uint32_t zero = 0;
+    if (bpf_map_lookup_elem(fd("counters"), &zero, per_cpu.data()) != 0) {
+        return failure_errno("read", pin_dir_ + "/counters");
+    }
+    for (const auto& counts : per_cpu) {
+        for (std::size_t event = 0; event < EVENT_COUNT; event++) {
+            sums[event] += counts[event];
         }
     }
     return sums;

@@ -31,13 +31,28 @@ protected:
         come_in(packet(from_router(), other, SYN));
         const std::uint16_t port = snat_port();
         return {
-            {"local request", from_router(), dialled(), from_router(), {of(client), CLIENT_PORT, of(a1), POD_PORT},
-             false, false},
-            {"local reply", to_router(), {of(a1), POD_PORT, of(client), CLIENT_PORT}, to_router(),
-             {of(vip), FRONTEND_PORT, of(client), CLIENT_PORT}, false, true},
+            {"local request",
+             from_router(),
+             dialled(),
+             from_router(),
+             {of(client), CLIENT_PORT, of(a1), POD_PORT},
+             false,
+             false},
+            {"local reply",
+             to_router(),
+             {of(a1), POD_PORT, of(client), CLIENT_PORT},
+             to_router(),
+             {of(vip), FRONTEND_PORT, of(client), CLIENT_PORT},
+             false,
+             true},
             {"remote request", from_router(), other, to_node_b(), {of(node_a), port, of(b1), POD_PORT}, true, false},
-            {"remote reply", from_node_b(), {of(b1), POD_PORT, of(node_a), port}, to_router(),
-             {of(other_vip), FRONTEND_PORT, of(client), CLIENT_PORT}, true, false},
+            {"remote reply",
+             from_node_b(),
+             {of(b1), POD_PORT, of(node_a), port},
+             to_router(),
+             {of(other_vip), FRONTEND_PORT, of(client), CLIENT_PORT},
+             true,
+             false},
         };
     }
 
@@ -45,17 +60,14 @@ protected:
         return packet(way.in_link, way.in, ACK, {.ttl = 61, .payload = payload, .no_checksum = no_checksum});
     }
     Packet after(const Way& way, const std::string& payload, bool no_checksum = false) const {
-        return packet(way.out_link, way.out, ACK,
-                      {.ttl = static_cast<std::uint8_t>(way.sent_out ? 60 : 61),
-                       .payload = payload,
-                       .no_checksum = no_checksum});
+        return packet(
+            way.out_link, way.out, ACK,
+            {.ttl = static_cast<std::uint8_t>(way.sent_out ? 60 : 61), .payload = payload, .no_checksum = no_checksum});
     }
 
     Frame forward(const Way& way, const Bytes& frame, bool checksum_complete = true) const {
         const RunOptions options{.checksum_complete = checksum_complete};
-        return datapath()
-            .run(way.at_egress ? Program::TC_EGRESS : ingress(), network().uplink, frame, options)
-            .frame;
+        return datapath().run(way.at_egress ? Program::TC_EGRESS : ingress(), network().uplink, frame, options).frame;
     }
 
     std::size_t l3_size() const { return version() == 4 ? 20 : 40; }

@@ -63,7 +63,9 @@ void copy_address(std::uint8_t* to, const packet::Address& from) {
     std::copy(from.octets.begin(), from.octets.end(), to);
 }
 
-std::uint16_t host16(__be16 value) { return static_cast<std::uint16_t>(value << 8 | value >> 8); }
+std::uint16_t host16(__be16 value) {
+    return static_cast<std::uint16_t>(value << 8 | value >> 8);
+}
 
 packet::Address address_of(int version, const void* bytes) {
     return {version, {static_cast<const std::uint8_t*>(bytes), version == 4 ? 4u : 16u}};
@@ -146,8 +148,8 @@ Verdict verdict_of(Program program, std::uint32_t action) {
 bool kernel_checks_checksum_complete(int program_fd) {
     static const bool yes = [program_fd] {
         const packet::Bytes frame = packet::Ethernet{} / packet::Payload{packet::Bytes(60)};
-        LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data(),
-                    .data_size_in = static_cast<__u32>(frame.size()), .flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE);
+        LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data(), .data_size_in = static_cast<__u32>(frame.size()),
+                    .flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE);
         return bpf_prog_test_run_opts(program_fd, &run) == 0;
     }();
     return yes;
@@ -339,16 +341,14 @@ void Datapath::remove_flows() {
 Events Datapath::events() const {
     Events events;
     const auto cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
-    std::vector<__u64> values(EVENT_COUNT * cpus);  // all CPUs of the first, all of the second …
-    __u32 keys[EVENT_COUNT], next = 0, count = EVENT_COUNT;
-    if (bpf_map_lookup_batch(bpf_map__fd(skeleton_->maps.counters), nullptr, &next, keys, values.data(), &count,
-                             nullptr) &&
-        errno != ENOENT) {
+    std::vector<__u64> values(EVENT_COUNT * cpus);  // all events of the first CPU, all of the second …
+    const __u32 zero = 0;
+    if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.counters), &zero, values.data()) != 0) {
         give_up("counters");
     }
     for (std::size_t i = 0; i < EVENT_COUNT * cpus; i++) {
         if (values[i]) {
-            events.counts[static_cast<event>(i / cpus)] += values[i];
+            events.counts[static_cast<event>(i % EVENT_COUNT)] += values[i];
         }
     }
     return events;
@@ -368,9 +368,8 @@ ServiceCount Datapath::service_count(std::uint32_t service) const {
 std::uint32_t tick_now() {
     timespec now{};
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint32_t>((static_cast<std::uint64_t>(now.tv_sec) * 1000000000u +
-                                       static_cast<std::uint64_t>(now.tv_nsec)) >>
-                                      TICK_SHIFT);
+    return static_cast<std::uint32_t>(
+        (static_cast<std::uint64_t>(now.tv_sec) * 1000000000u + static_cast<std::uint64_t>(now.tv_nsec)) >> TICK_SHIFT);
 }
 
 }  // namespace shunt::test

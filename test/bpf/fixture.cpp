@@ -39,7 +39,9 @@ std::string to_string(const Case& c) {
            (c.ingress == Program::XDP_INGRESS ? "_XDP" : "_tc");
 }
 
-std::ostream& operator<<(std::ostream& out, const Case& c) { return out << to_string(c); }
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+    return out << to_string(c);
+}
 
 std::vector<Case> all_cases() {
     std::vector<Case> cases;
@@ -62,8 +64,7 @@ std::vector<Case> tcp_cases() {
 Packet CaseTest::packet(const Link& link, const Tuple& tuple, std::uint8_t flags, const Options& options) const {
     Packet packet = Ethernet{.daddr = link.to, .saddr = link.from};
     if (version() == 4) {
-        packet /= IPv4{
-            .saddr = tuple.saddr, .daddr = tuple.daddr, .ttl = options.ttl, .options = options.ipv4_options};
+        packet /= IPv4{.saddr = tuple.saddr, .daddr = tuple.daddr, .ttl = options.ttl, .options = options.ipv4_options};
     } else {
         packet /= IPv6{.saddr = tuple.saddr, .daddr = tuple.daddr, .hop_limit = options.ttl};
     }

@@ -15,10 +15,10 @@ protected:
 
 TEST_P(FrontendTest, OtherDestinationsAreNotOurs) {
     serve({local(a1)});
-    for (const Tuple& tuple : {Tuple{of(client), CLIENT_PORT, of(stranger), FRONTEND_PORT},
-                               Tuple{of(client), CLIENT_PORT, of(vip), FRONTEND_PORT + 1},
-                               Tuple{of(client), CLIENT_PORT, of(a1), POD_PORT},
-                               Tuple{of(vip), FRONTEND_PORT, of(client), CLIENT_PORT}}) {
+    for (const Tuple& tuple :
+         {Tuple{of(client), CLIENT_PORT, of(stranger), FRONTEND_PORT},
+          Tuple{of(client), CLIENT_PORT, of(vip), FRONTEND_PORT + 1}, Tuple{of(client), CLIENT_PORT, of(a1), POD_PORT},
+          Tuple{of(vip), FRONTEND_PORT, of(client), CLIENT_PORT}}) {
         expect(come_in(packet(from_router(), tuple, SYN)), Verdict::PASSED, packet(from_router(), tuple, SYN), {});
     }
     expect_flows({});
@@ -108,9 +108,11 @@ TEST_P(FrontendTest, ExhaustedSourcePortsConcernOneBackendOnly) {
            {DROP_SNAT_PORTS_EXHAUSTED});
     EXPECT_EQ(narrow.service_count(service), (ServiceCount{.flows_opened = 2, .drops = 1}));
     EXPECT_EQ(narrow.flows().size(), 4u);
-    EXPECT_EQ(narrow.run(ingress(), network().uplink,
-                         packet(from_router(), {of(client), 3, of(other_vip), FRONTEND_PORT}, SYN)).events,
-              (Events{FLOW_OPENED, FORWARDED_REMOTE_REQUEST}));
+    EXPECT_EQ(
+        narrow
+            .run(ingress(), network().uplink, packet(from_router(), {of(client), 3, of(other_vip), FRONTEND_PORT}, SYN))
+            .events,
+        (Events{FLOW_OPENED, FORWARDED_REMOTE_REQUEST}));
 }
 
 INSTANTIATE_TEST_SUITE_P(, FrontendTest, testing::ValuesIn(all_cases()),

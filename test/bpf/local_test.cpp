@@ -71,8 +71,8 @@ TEST_P(Local, ReplyGoesAsRoutedWhereTheRequestsDeviceHasNoHooks) {
 
     expect(go_out(packet(to_router(), reply_of_pod(), SYN | ACK)), Verdict::PASSED,
            packet(to_router(), reply_of_vip(), SYN | ACK), {ROUTE_REFRESHED, FORWARDED_LOCAL_REPLY});
-    expect(go_out(packet(to_router(), reply_of_pod(), ACK)), Verdict::PASSED,
-           packet(to_router(), reply_of_vip(), ACK), {FORWARDED_LOCAL_REPLY});
+    expect(go_out(packet(to_router(), reply_of_pod(), ACK)), Verdict::PASSED, packet(to_router(), reply_of_vip(), ACK),
+           {FORWARDED_LOCAL_REPLY});
 }
 
 TEST_P(Local, ReplyStaysOnItsWayWhenTheRequestsDeviceIsGone) {
@@ -131,9 +131,8 @@ TEST_P(Local, OptionsStayInPlace) {
 
 // One client port, one backend, two frontends: the second flow's reply could not be told from the first one's.
 TEST_P(Local, SecondFlowWithTheSameReplyIsRefused) {
-    const std::uint32_t service =
-        datapath().serve({{of(vip), FRONTEND_PORT, protocol()}, {of(other_vip), FRONTEND_PORT, protocol()}},
-                         {local(a1)});
+    const std::uint32_t service = datapath().serve(
+        {{of(vip), FRONTEND_PORT, protocol()}, {of(other_vip), FRONTEND_PORT, protocol()}}, {local(a1)});
     const Packet second = packet(from_router(), {of(client), CLIENT_PORT, of(other_vip), FRONTEND_PORT}, SYN);
     come_in(request());
 
@@ -144,7 +143,8 @@ TEST_P(Local, SecondFlowWithTheSameReplyIsRefused) {
            {FORWARDED_LOCAL_REPLY});
 }
 
-INSTANTIATE_TEST_SUITE_P(, Local, testing::ValuesIn(all_cases()), [](const auto& info) { return to_string(info.param); });
+INSTANTIATE_TEST_SUITE_P(, Local, testing::ValuesIn(all_cases()),
+                         [](const auto& info) { return to_string(info.param); });
 
 }  // namespace
 }  // namespace shunt::test

@@ -83,7 +83,8 @@ protected:
             run(Program::TC_INGRESS, packet(version, protocol, request, SYN, false));
             Tuple reply{pods[i]->address(version), POD_PORT, request.saddr, CLIENT_PORT};
             for (const Flow& flow : datapath().flows()) {
-                if (flow.kind == RECIPE_REMOTE_REPLY && flow.key.saddr == reply.saddr && flow.key.protocol == protocol) {
+                if (flow.kind == RECIPE_REMOTE_REPLY && flow.key.saddr == reply.saddr &&
+                    flow.key.protocol == protocol) {
                     reply = {reply.saddr, POD_PORT, flow.key.daddr, flow.key.dport};
                 }
             }
@@ -155,7 +156,7 @@ protected:
             tally.add(name(raw.verdict), is_forwarded && !is_sent);
             tally.forwarded += is_sent;
             if (is_forwarded) {
-                const Judge::Out way = !is_sent                         ? Judge::Out::STAYED
+                const Judge::Out way = !is_sent                        ? Judge::Out::STAYED
                                        : program == Program::TC_EGRESS ? Judge::Out::ASIDE
                                                                        : Judge::Out::SENT;
                 const std::string fault = judge.fault(frame, raw.frame, way);

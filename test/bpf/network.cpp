@@ -153,7 +153,9 @@ PassingDevice::PassingDevice() {
     device = test::device("passing", 1500, {});
 }
 
-PassingDevice::~PassingDevice() { ip_batch("link del passing\n"); }
+PassingDevice::~PassingDevice() {
+    ip_batch("link del passing\n");
+}
 
 void set_forwarding(bool on) {
     write_sysctl("ipv4/ip_forward", on ? "1" : "0");

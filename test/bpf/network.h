@@ -17,8 +17,8 @@ struct Device {
 };
 
 struct Network {
-    Device uplink;   // to the router and node_b
-    Device storage;  // to node_c; its MTU is smaller
+    Device uplink;                     // to the router and node_b
+    Device storage;                    // to node_c; its MTU is smaller
     Device uplink_peer, storage_peer;  // the far ends of the two veth pairs
 
     // Enters the namespace with the first call. Aborts where it cannot: no test could run.

@@ -36,11 +36,11 @@ protected:
     // The five headers that have a frontend or a flow here, followed by `rest`.
     template <typename Build>
     void for_all(Build build) {
-        for (const Tuple& tuple : {Tuple{of(client), CLIENT_PORT, of(vip), FRONTEND_PORT},
-                                   Tuple{of(client), CLIENT_PORT, of(other_vip), FRONTEND_PORT},
-                                   Tuple{of(other_client), CLIENT_PORT, of(vip), FRONTEND_PORT},
-                                   Tuple{of(b1), POD_PORT, of(node_a), snat_port()},
-                                   Tuple{of(a1), POD_PORT, of(client), CLIENT_PORT}}) {
+        for (const Tuple& tuple :
+             {Tuple{of(client), CLIENT_PORT, of(vip), FRONTEND_PORT},
+              Tuple{of(client), CLIENT_PORT, of(other_vip), FRONTEND_PORT},
+              Tuple{of(other_client), CLIENT_PORT, of(vip), FRONTEND_PORT},
+              Tuple{of(b1), POD_PORT, of(node_a), snat_port()}, Tuple{of(a1), POD_PORT, of(client), CLIENT_PORT}}) {
             SCOPED_TRACE(tuple.saddr.to_string() + " > " + tuple.daddr.to_string());
             build(tuple);
         }
@@ -141,9 +141,8 @@ TEST_P(Odd, OtherEtherTypesAreNotOurs) {
 }
 
 TEST_P(Odd, OtherFamilysEtherType) {
-    const Ethernet ethernet{.daddr = node_a.mac,
-                            .saddr = router.mac,
-                            .type = static_cast<std::uint16_t>(version() == 4 ? 0x86dd : 0x0800)};
+    const Ethernet ethernet{
+        .daddr = node_a.mac, .saddr = router.mac, .type = static_cast<std::uint16_t>(version() == 4 ? 0x86dd : 0x0800)};
     expect_untouched(ethernet / Ip{of(client), of(vip)} / l4(dialled()) / Payload{"GET /v1/order"}, {PASSED_MALFORMED});
 }
 
@@ -182,8 +181,8 @@ TEST_P(Odd, GsoPacketsAreMeasuredBySegment) {
     const Tuple tuple{of(client), CLIENT_PORT, of(other_vip), FRONTEND_PORT};
     const std::string payload(3000, 'x');
     const Packet packet = this->packet(from_router(), tuple, ACK, {.ttl = 61, .payload = payload});
-    const Packet expected = this->packet(to_node_b(), {of(node_a), snat_port(), of(b1), POD_PORT}, ACK,
-                                         {.ttl = 60, .payload = payload});
+    const Packet expected =
+        this->packet(to_node_b(), {of(node_a), snat_port(), of(b1), POD_PORT}, ACK, {.ttl = 60, .payload = payload});
 
     expect(come_in(packet, {.segment_size = 1500 - headers}), Verdict::REDIRECTED, expected,
            {FORWARDED_REMOTE_REQUEST});

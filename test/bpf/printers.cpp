@@ -25,7 +25,9 @@ const char* name(event event) {
     return names[event];
 }
 
-std::ostream& operator<<(std::ostream& out, Verdict verdict) { return out << name(verdict); }
+std::ostream& operator<<(std::ostream& out, Verdict verdict) {
+    return out << name(verdict);
+}
 
 Events::Events(std::initializer_list<event> events) {
     for (const event event : events) {

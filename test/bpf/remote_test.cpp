@@ -80,7 +80,8 @@ TEST_P(Remote, ReplyGoesBackToTheClient) {
 
     expect(come_in(reply_of(b1, uplink, from_node_b(), SYN | ACK, {.ttl = 64})), sent(uplink, uplink),
            reply_of_vip(SYN | ACK, {.ttl = 63}), {FORWARDED_REMOTE_REPLY});
-    expect_flows(remote_flow(is_tcp() ? FLOW_REPLIED : FLOW_ESTABLISHED, b1, service, snat_port(), uplink, to_node_b()));
+    expect_flows(
+        remote_flow(is_tcp() ? FLOW_REPLIED : FLOW_ESTABLISHED, b1, service, snat_port(), uplink, to_node_b()));
 }
 
 TEST_P(Remote, RequestLeavesByAnotherDevice) {
@@ -126,8 +127,7 @@ TEST_P(Remote, AfterXdpOnlyMarkedPacketsAreLookedAt) {
 }
 
 TEST_P(Remote, TwoFrontendsOfOneClientPortGetTwoSourcePorts) {
-    datapath().serve({{of(vip), FRONTEND_PORT, protocol()}, {of(other_vip), FRONTEND_PORT, protocol()}},
-                     {remote(b1)});
+    datapath().serve({{of(vip), FRONTEND_PORT, protocol()}, {of(other_vip), FRONTEND_PORT, protocol()}}, {remote(b1)});
     come_in(request());
     const std::uint16_t first = snat_port();
 
@@ -205,7 +205,8 @@ TEST_P(Remote, LongestIpv4HeaderIsFollowed) {
            {FLOW_OPENED, FORWARDED_REMOTE_REQUEST});
 }
 
-INSTANTIATE_TEST_SUITE_P(, Remote, testing::ValuesIn(all_cases()), [](const auto& info) { return to_string(info.param); });
+INSTANTIATE_TEST_SUITE_P(, Remote, testing::ValuesIn(all_cases()),
+                         [](const auto& info) { return to_string(info.param); });
 
 }  // namespace
 }  // namespace shunt::test

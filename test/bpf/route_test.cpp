@@ -117,7 +117,8 @@ TEST_P(Route, PreferredSourceOfTheRouteIsUsed) {
     serve({remote(places::with_source)});
     const Outcome outcome = come_in(request());
     expect(outcome, sent(network().uplink, network().uplink),
-           towards(to_node_b(), places::preferred_source, places::with_source), {FLOW_OPENED, FORWARDED_REMOTE_REQUEST});
+           towards(to_node_b(), places::preferred_source, places::with_source),
+           {FLOW_OPENED, FORWARDED_REMOTE_REQUEST});
 }
 
 TEST_P(Route, OlderKernelsTakeTheDevicesAddress) {
@@ -186,7 +187,8 @@ TEST_P(Route, ReplyGoesAsRoutedWhereTheRequestsDeviceHasNoHooks) {
            {FORWARDED_REMOTE_REPLY});
 }
 
-INSTANTIATE_TEST_SUITE_P(, Route, testing::ValuesIn(all_cases()), [](const auto& info) { return to_string(info.param); });
+INSTANTIATE_TEST_SUITE_P(, Route, testing::ValuesIn(all_cases()),
+                         [](const auto& info) { return to_string(info.param); });
 
 // These wait for ticks to pass.
 class Heartbeat : public Route {

@@ -28,9 +28,8 @@ protected:
 
     void backend_sends(std::uint8_t flags, flow_state expected) {
         const Outcome outcome =
-            where_ == Where::LOCAL
-                ? go_out(packet(to_router(), {of(a1), POD_PORT, of(client), CLIENT_PORT}, flags))
-                : come_in(packet(from_node_b(), {of(b1), POD_PORT, of(node_a), snat_port()}, flags));
+            where_ == Where::LOCAL ? go_out(packet(to_router(), {of(a1), POD_PORT, of(client), CLIENT_PORT}, flags))
+                                   : come_in(packet(from_node_b(), {of(b1), POD_PORT, of(node_a), snat_port()}, flags));
         EXPECT_EQ(outcome.events, Events{where_ == Where::LOCAL ? FORWARDED_LOCAL_REPLY : FORWARDED_REMOTE_REPLY});
         expect_state(expected);
     }
@@ -174,8 +173,8 @@ TEST_P(TcpLife, RetransmittedSynStaysWithItsBackend) {
 
 TEST_P(TcpLife, OnlySynOpens) {
     serve({local(a1)});
-    for (const int flags : {0, ACK + 0, SYN | ACK, FIN + 0, FIN | ACK, RST + 0, RST | ACK, PSH | ACK, SYN | FIN,
-                            SYN | RST}) {
+    for (const int flags :
+         {0, ACK + 0, SYN | ACK, FIN + 0, FIN | ACK, RST + 0, RST | ACK, PSH | ACK, SYN | FIN, SYN | RST}) {
         const Packet packet = request(static_cast<std::uint8_t>(flags));
         expect(come_in(packet), Verdict::PASSED, packet, {PASSED_NO_FLOW});
     }
@@ -205,8 +204,10 @@ std::vector<Case> udp_cases() {
     return cases;
 }
 
-INSTANTIATE_TEST_SUITE_P(, TcpLife, testing::ValuesIn(tcp_cases()), [](const auto& info) { return to_string(info.param); });
-INSTANTIATE_TEST_SUITE_P(, UdpLife, testing::ValuesIn(udp_cases()), [](const auto& info) { return to_string(info.param); });
+INSTANTIATE_TEST_SUITE_P(, TcpLife, testing::ValuesIn(tcp_cases()),
+                         [](const auto& info) { return to_string(info.param); });
+INSTANTIATE_TEST_SUITE_P(, UdpLife, testing::ValuesIn(udp_cases()),
+                         [](const auto& info) { return to_string(info.param); });
 
 }  // namespace
 }  // namespace shunt::test

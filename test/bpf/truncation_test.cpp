@@ -47,8 +47,8 @@ protected:
                     {ingress(), packet(from_router(), tuple, SYN, {.ipv4_options = Bytes(12, 1)}), headers + 12});
             }
         }
-        samples.push_back({Program::TC_EGRESS,
-                           packet(to_router(), {of(a1), POD_PORT, of(client), CLIENT_PORT}, ACK), headers});
+        samples.push_back(
+            {Program::TC_EGRESS, packet(to_router(), {of(a1), POD_PORT, of(client), CLIENT_PORT}, ACK), headers});
         return samples;
     }
 
@@ -79,8 +79,7 @@ protected:
 
     // Untouched, and counted as malformed or not ours; nothing else moved.
     void expect_untouched(Program program, const Bytes& frame) {
-        const Outcome outcome =
-            datapath().run(program, network().uplink, frame, {.checksum_complete = false});
+        const Outcome outcome = datapath().run(program, network().uplink, frame, {.checksum_complete = false});
         if (program != Program::XDP_INGRESS && frame.size() < 14 + (version() == 4 ? 20u : 40u) &&
             outcome.verdict == Verdict::REFUSED) {
             return;
@@ -157,8 +156,8 @@ TEST_P(Truncation, WrongVersionOrHeaderLength) {
             frame[14] = static_cast<std::uint8_t>(first);
             // A shorter IPv4 header that is long enough, or a longer one that fits: another packet, not a broken one.
             const std::size_t size = (static_cast<unsigned>(first) & 0xf) * 4;
-            const bool is_another = version() == 4 && first >> 4 == 4 && size >= 20 &&
-                                    14 + size + (is_tcp() ? 20u : 8u) <= frame.size();
+            const bool is_another =
+                version() == 4 && first >> 4 == 4 && size >= 20 && 14 + size + (is_tcp() ? 20u : 8u) <= frame.size();
             if (!is_right && !is_another) {
                 SCOPED_TRACE(first);
                 expect_untouched(sample.program, frame);

@@ -86,7 +86,9 @@ packet::Bytes PacketSocket::receive(int timeout_ms) const {
 }
 
 Wire::Wire(const Network& network)
-    : sender_(network.uplink_peer, 0), uplink_ifindex_(network.uplink.ifindex), recorder_(load(), recorder_bpf__destroy) {
+    : sender_(network.uplink_peer, 0),
+      uplink_ifindex_(network.uplink.ifindex),
+      recorder_(load(), recorder_bpf__destroy) {
     void* map = mmap(nullptr, sizeof(recording), PROT_READ, MAP_SHARED, bpf_map__fd(recorder_->maps.recording), 0);
     check(map != MAP_FAILED, "map the recording");
     recording_ = static_cast<const volatile recording*>(map);
@@ -112,7 +114,8 @@ void Wire::attach_xdp(const Device& device, int program_fd) {
 }
 
 void Wire::attach_tc(const Device& device, Direction direction, int program_fd, unsigned priority) {
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(device.ifindex), .attach_point = attach_point(direction));
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(device.ifindex),
+                .attach_point = attach_point(direction));
     LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program_fd, .handle = 1, .priority = priority);
     static const auto quiet = [](libbpf_print_level, const char*, va_list) { return 0; };
     const libbpf_print_fn_t print = libbpf_set_print(quiet);
@@ -131,7 +134,8 @@ void Wire::mark_everything() {
 }
 
 void Wire::record_behind_ingress() {
-    attach_tc(Device{.ifindex = uplink_ifindex_}, Direction::INGRESS, bpf_program__fd(recorder_->progs.record_ingress), 2);
+    attach_tc(Device{.ifindex = uplink_ifindex_}, Direction::INGRESS, bpf_program__fd(recorder_->progs.record_ingress),
+              2);
 }
 
 void Wire::record_egress(const Device& device) {

@@ -44,8 +44,8 @@ public:
     enum class Direction { INGRESS, EGRESS };
     void attach_tc(const Device& device, Direction direction, int program_fd, unsigned priority = 1);
 
-    void mark_everything();         // instead of an XDP program, on the uplink
-    void record_behind_ingress();   // what the uplink's tc ingress passes on
+    void mark_everything();        // instead of an XDP program, on the uplink
+    void record_behind_ingress();  // what the uplink's tc ingress passes on
     void record_egress(const Device& device);
 
     // Sends a frame towards the uplink and waits until it has been there; its errno if the kernel refuses it.

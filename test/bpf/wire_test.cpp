@@ -101,8 +101,8 @@ TEST_P(WireTest, DeviceThatOnlyTcCanSendTo) {
         const auto record = wire.recorded();
         ASSERT_TRUE(record);
         EXPECT_EQ(record->ifindex, network().storage.ifindex);
-        EXPECT_EQ(record->frame, Frame(packet(to_node_c(), {of(node_a_storage), snat_port(), of(c1), POD_PORT}, flags,
-                                              {.ttl = 60})));
+        EXPECT_EQ(record->frame,
+                  Frame(packet(to_node_c(), {of(node_a_storage), snat_port(), of(c1), POD_PORT}, flags, {.ttl = 60})));
     }
 }
 
@@ -142,8 +142,8 @@ TEST_P(Neighbour, IsAskedForItsMacAndThenServed) {
     ASSERT_EQ(wire.send(request().build()), 0);
 
     bool was_asked = false, was_served = false;
-    const Frame expected = packet({node_a.mac, silent_mac_}, {of(node_a), snat_port(), of(silent_pod), POD_PORT}, SYN,
-                                  {.ttl = 60});
+    const Frame expected =
+        packet({node_a.mac, silent_mac_}, {of(node_a), snat_port(), of(silent_pod), POD_PORT}, SYN, {.ttl = 60});
     for (int i = 0; i < 20 && !was_served; i++) {
         const Bytes frame = far_end.receive(2000);
         if (frame.empty()) {
@@ -164,8 +164,10 @@ TEST_P(Neighbour, IsAskedForItsMacAndThenServed) {
     EXPECT_TRUE(was_served);
 }
 
-INSTANTIATE_TEST_SUITE_P(, WireTest, testing::ValuesIn(all_cases()), [](const auto& info) { return to_string(info.param); });
-INSTANTIATE_TEST_SUITE_P(, Neighbour, testing::ValuesIn(all_cases()), [](const auto& info) { return to_string(info.param); });
+INSTANTIATE_TEST_SUITE_P(, WireTest, testing::ValuesIn(all_cases()),
+                         [](const auto& info) { return to_string(info.param); });
+INSTANTIATE_TEST_SUITE_P(, Neighbour, testing::ValuesIn(all_cases()),
+                         [](const auto& info) { return to_string(info.param); });
 
 }  // namespace
 }  // namespace shunt::test

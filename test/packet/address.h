@@ -21,7 +21,7 @@ struct Mac {
 };
 
 struct Address {
-    int version = 0;                         // 4 or 6; 0: none
+    int version = 0;                        // 4 or 6; 0: none
     std::array<std::uint8_t, 16> octets{};  // IPv4 in the first four
 
     Address() = default;

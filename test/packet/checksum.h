@@ -14,7 +14,8 @@ namespace shunt::packet {
 std::uint32_t checksum_sum(std::span<const std::uint8_t> bytes, std::uint32_t sum = 0);
 
 // The sum of the pseudo-header: RFC 9293 section 3.1, RFC 8200 section 8.1.
-std::uint32_t pseudo_header_sum(const Address& saddr, const Address& daddr, std::uint8_t protocol, std::uint32_t length);
+std::uint32_t pseudo_header_sum(const Address& saddr, const Address& daddr, std::uint8_t protocol,
+                                std::uint32_t length);
 
 // Folds a sum to 16 bits. 0xffff over bytes that hold their own checksum: it is right.
 std::uint16_t checksum_fold(std::uint32_t sum);

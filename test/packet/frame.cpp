@@ -16,7 +16,9 @@ std::uint16_t get16(std::span<const std::uint8_t> bytes, std::size_t offset) {
     return static_cast<std::uint16_t>(bytes[offset] << 8 | bytes[offset + 1]);
 }
 
-Checksum judge(std::uint32_t sum) { return checksum_fold(sum) == 0xffff ? Checksum::RIGHT : Checksum::WRONG; }
+Checksum judge(std::uint32_t sum) {
+    return checksum_fold(sum) == 0xffff ? Checksum::RIGHT : Checksum::WRONG;
+}
 
 }  // namespace
 
@@ -142,8 +144,8 @@ std::string hex_dump(std::span<const std::uint8_t> bytes) {
 std::string to_string(std::span<const std::uint8_t> frame) {
     const View view(frame);
     char text[64];
-    std::string line = std::to_string(frame.size()) + " bytes: " + view.smac.to_string() + " > " +
-                       view.dmac.to_string();
+    std::string line =
+        std::to_string(frame.size()) + " bytes: " + view.smac.to_string() + " > " + view.dmac.to_string();
     std::snprintf(text, sizeof(text), "%s type %04x", view.tags ? " tagged" : "", view.ether_type);
     line += text;
     if (view.saddr.version) {
@@ -161,7 +163,9 @@ std::string to_string(std::span<const std::uint8_t> frame) {
     return line + hex_dump(frame);
 }
 
-std::ostream& operator<<(std::ostream& out, const Frame& frame) { return out << to_string(frame.bytes); }
+std::ostream& operator<<(std::ostream& out, const Frame& frame) {
+    return out << to_string(frame.bytes);
+}
 
 Bytes from_hex(std::string_view text) {
     Bytes bytes;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The layers of a packet as a test writes them, numbers in host order:
 //
-//     Ethernet{.daddr = router.mac} / IPv4{.saddr = "198.51.100.7", .ttl = 3} / TCP{.dport = 80, .flags = SYN} / Payload{"hi"}
+//     Ethernet{.daddr = router.mac} / IPv4{.saddr = "198.51.100.7", .ttl = 3} / TCP{.dport = 80, .flags = SYN} /
+//     Payload{"hi"}
 //
 // What stands in an optional is worked out if the test does not say it: lengths, checksums, the next layer's number.
 #pragma once

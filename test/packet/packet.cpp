@@ -12,7 +12,9 @@ namespace {
 constexpr std::uint8_t NO_NEXT_HEADER = 59;
 constexpr std::uint16_t ETHER_TYPE_EXPERIMENT = 0x88b5;
 
-void put8(Bytes& out, std::size_t value) { out.push_back(static_cast<std::uint8_t>(value)); }
+void put8(Bytes& out, std::size_t value) {
+    out.push_back(static_cast<std::uint8_t>(value));
+}
 
 void put16(Bytes& out, std::size_t value) {
     put8(out, value >> 8);
@@ -24,7 +26,9 @@ void put32(Bytes& out, std::size_t value) {
     put16(out, value);
 }
 
-void put(Bytes& out, std::span<const std::uint8_t> bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+void put(Bytes& out, std::span<const std::uint8_t> bytes) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+}
 
 void set16(Bytes& out, std::size_t offset, std::uint16_t value) {
     out[offset] = static_cast<std::uint8_t>(value >> 8);
@@ -38,9 +42,9 @@ Bytes filled_up(Bytes bytes, std::size_t multiple) {
 
 // What stands around the layer that is being written.
 struct Surroundings {
-    const Layer* next;      // null: none
-    const Layer* network;   // the IP header before it; null: none
-    const Bytes& body;      // all that follows, written already
+    const Layer* next;     // null: none
+    const Layer* network;  // the IP header before it; null: none
+    const Bytes& body;     // all that follows, written already
 
     // Of TCP, UDP and ICMPv6, which cover addresses too.
     std::uint32_t pseudo_header(std::uint8_t protocol, std::size_t header_size) const {
@@ -85,7 +89,9 @@ struct ProtocolOf {
     std::uint8_t operator()(const auto&) const { return NO_NEXT_HEADER; }
 };
 
-std::uint8_t protocol_of(const Layer* layer) { return layer ? std::visit(ProtocolOf{}, *layer) : NO_NEXT_HEADER; }
+std::uint8_t protocol_of(const Layer* layer) {
+    return layer ? std::visit(ProtocolOf{}, *layer) : NO_NEXT_HEADER;
+}
 
 Bytes header(const Ethernet& ethernet, const Surroundings& around) {
     Bytes out;
@@ -190,13 +196,17 @@ Bytes icmp_header(const ICMP& icmp, const Surroundings& around, std::uint32_t su
     return out;
 }
 
-Bytes header(const ICMPv4& icmp, const Surroundings& around) { return icmp_header(icmp, around, 0); }
+Bytes header(const ICMPv4& icmp, const Surroundings& around) {
+    return icmp_header(icmp, around, 0);
+}
 
 Bytes header(const ICMPv6& icmp, const Surroundings& around) {
     return icmp_header(icmp, around, around.pseudo_header(58, 8));
 }
 
-Bytes header(const Payload& payload, const Surroundings&) { return payload.bytes; }
+Bytes header(const Payload& payload, const Surroundings&) {
+    return payload.bytes;
+}
 
 }  // namespace
 

@@ -26,7 +26,9 @@ private:
     std::vector<Layer> layers_;
 };
 
-inline Packet operator/(Packet packet, const Layer& layer) { return std::move(packet /= layer); }
+inline Packet operator/(Packet packet, const Layer& layer) {
+    return std::move(packet /= layer);
+}
 
 // What an ICMP error quotes: a packet from its IP header on, at most `size` bytes of it.
 Payload quote(const Packet& packet, std::size_t size = 576);

@@ -17,7 +17,9 @@ const Ethernet ethernet{.daddr = node_a.mac, .saddr = router.mac};
 const IPv4 ipv4{.saddr = client.ipv4, .daddr = vip.ipv4};
 const IPv6 ipv6{.saddr = client.ipv6, .daddr = vip.ipv6};
 
-void expect_golden(const Packet& packet, std::string_view hex) { EXPECT_EQ(Frame(packet), Frame(from_hex(hex))); }
+void expect_golden(const Packet& packet, std::string_view hex) {
+    EXPECT_EQ(Frame(packet), Frame(from_hex(hex)));
+}
 
 TEST(Checksum, ExampleOfRfc1071) {
     EXPECT_EQ(checksum_fold(checksum_sum(from_hex("0001 f203 f4f5 f6f7"))), 0xddf2);
@@ -100,11 +102,11 @@ TEST(Golden, Ipv6Fragment) {
 }
 
 TEST(Golden, Ipv6HopByHop) {
-    expect_golden(ethernet / ipv6 / Extension{.kind = 0, .content = from_hex("0104 00000000")} /
-                      TCP{.sport = 1, .dport = 2},
-                  "02180000002102180000000186dd60000000001c004020010db8005100000000000000000007"
-                  "20010db80203000000000000000000020600010400000000"
-                  "00010002000003e8000000005010ffff4e1b0000");
+    expect_golden(
+        ethernet / ipv6 / Extension{.kind = 0, .content = from_hex("0104 00000000")} / TCP{.sport = 1, .dport = 2},
+        "02180000002102180000000186dd60000000001c004020010db8005100000000000000000007"
+        "20010db80203000000000000000000020600010400000000"
+        "00010002000003e8000000005010ffff4e1b0000");
 }
 
 TEST(Golden, Vlan) {
@@ -114,8 +116,8 @@ TEST(Golden, Vlan) {
 }
 
 TEST(Golden, IcmpFragmentationNeeded) {
-    const Packet about = IPv4{.saddr = node_a.ipv4, .daddr = b1.ipv4, .ttl = 63} / UDP{.sport = 10240, .dport = 8080} /
-                         Payload{"abc"};
+    const Packet about =
+        IPv4{.saddr = node_a.ipv4, .daddr = b1.ipv4, .ttl = 63} / UDP{.sport = 10240, .dport = 8080} / Payload{"abc"};
     expect_golden(ethernet / IPv4{.saddr = router.ipv4, .daddr = node_a.ipv4} /
                       ICMPv4{.type = 3, .code = 4, .rest = 1400} / quote(about),
                   "02180000002102180000000108004500003b000140004001ae86c6120001c6120015"
@@ -125,12 +127,12 @@ TEST(Golden, IcmpFragmentationNeeded) {
 TEST(Golden, Icmp6PacketTooBig) {
     const Packet about = IPv6{.saddr = node_a.ipv6, .daddr = b1.ipv6, .hop_limit = 63} /
                          UDP{.sport = 10240, .dport = 8080} / Payload{"abc"};
-    expect_golden(ethernet / IPv6{.saddr = router.ipv6, .daddr = node_a.ipv6} / ICMPv6{.type = 2, .rest = 1400} /
-                      quote(about),
-                  "02180000002102180000000186dd60000000003b3a4020010db8001800000000000000000001"
-                  "20010db800180000000000000000002102002b2000000578"
-                  "60000000000b113f20010db800180000000000000000002120010db800190002000000000000"
-                  "001128001f90000b980e616263");
+    expect_golden(
+        ethernet / IPv6{.saddr = router.ipv6, .daddr = node_a.ipv6} / ICMPv6{.type = 2, .rest = 1400} / quote(about),
+        "02180000002102180000000186dd60000000003b3a4020010db8001800000000000000000001"
+        "20010db800180000000000000000002102002b2000000578"
+        "60000000000b113f20010db800180000000000000000002120010db800190002000000000000"
+        "001128001f90000b980e616263");
 }
 
 TEST(Golden, IcmpEcho) {
@@ -151,8 +153,8 @@ TEST(Udp, ComputedZeroBecomesAllOnes) {
 }
 
 TEST(View, ReadsWhatTheBuilderWrote) {
-    const Bytes bytes = ethernet / Ip{client.ipv6, vip.ipv6, 9} / TCP{.sport = 40001, .dport = 443, .flags = SYN | ACK} /
-                        Payload{"hello"};
+    const Bytes bytes = ethernet / Ip{client.ipv6, vip.ipv6, 9} /
+                        TCP{.sport = 40001, .dport = 443, .flags = SYN | ACK} / Payload{"hello"};
     const View view(bytes);
 
     EXPECT_EQ(view.dmac, node_a.mac);
@@ -182,8 +184,8 @@ TEST(View, SeesEveryChangedBit) {
 }
 
 TEST(View, StopsWhereTheFrameEnds) {
-    for (const Packet& packet : {ethernet / ipv4 / TCP{}, ethernet / ipv6 / Extension{} / TCP{}, ethernet / ipv4 / UDP{},
-                                 ethernet / Vlan{} / ipv6 / UDP{}}) {
+    for (const Packet& packet : {ethernet / ipv4 / TCP{}, ethernet / ipv6 / Extension{} / TCP{},
+                                 ethernet / ipv4 / UDP{}, ethernet / Vlan{} / ipv6 / UDP{}}) {
         const Bytes bytes = packet.build();
         for (std::size_t size = 0; size < bytes.size(); size++) {
             const View view{std::span(bytes).first(size)};
@@ -201,7 +203,8 @@ TEST(View, FragmentsHaveNoPorts) {
 }
 
 TEST(View, PrintsWhatMatters) {
-    const std::string text = to_string((ethernet / ipv4 / TCP{.sport = 1, .dport = 2, .flags = SYN, .checksum = 1}).build());
+    const std::string text =
+        to_string((ethernet / ipv4 / TCP{.sport = 1, .dport = 2, .flags = SYN, .checksum = 1}).build());
 
     EXPECT_NE(text.find("198.51.100.7 > 203.0.113.2 ttl 64"), std::string::npos) << text;
     EXPECT_NE(text.find("1 > 2 SYN checksum WRONG"), std::string::npos) << text;

@@ -97,12 +97,12 @@ void PinnedNode::make_maps() {
     } maps[] = {
         {"frontends", BPF_MAP_TYPE_HASH, sizeof(frontend_key), sizeof(frontend), 64},
         {"services", BPF_MAP_TYPE_HASH, 4, sizeof(service), 4096},
-        {"slots", BPF_MAP_TYPE_ARRAY, 4, 4, 64},
+        {"slots", BPF_MAP_TYPE_ARRAY, 4, sizeof(slot_pair), 32},
         {"backends", BPF_MAP_TYPE_HASH, 4, sizeof(backend), 64},
         {"flows4", BPF_MAP_TYPE_HASH, sizeof(flow4_key), sizeof(flow4), 2048},
         {"flows6", BPF_MAP_TYPE_HASH, sizeof(flow6_key), sizeof(flow6), 2048},
         {"devices", BPF_MAP_TYPE_HASH, 4, sizeof(device), 16},
-        {"counters", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, EVENT_COUNT},
+        {"counters", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(event_counts), 1},
         {"service_counters", BPF_MAP_TYPE_PERCPU_HASH, 4, sizeof(service_counters), 64},
         {"control", BPF_MAP_TYPE_ARRAY, 4, sizeof(control), 1},
         {"agent_state", BPF_MAP_TYPE_ARRAY, 4, sizeof(agent_state), 1},
@@ -134,8 +134,13 @@ void PinnedNode::put_control(const control& value) {
 }
 
 void PinnedNode::count_on_each_cpu(std::uint32_t event, std::uint64_t value) {
-    const std::vector<std::uint64_t> values(libbpf_num_possible_cpus(), value);
-    put("counters", &event, values.data());
+    const std::uint32_t zero = 0;
+    std::vector<std::uint64_t> values(EVENT_COUNT * static_cast<std::size_t>(libbpf_num_possible_cpus()));
+    ASSERT_EQ(bpf_map_lookup_elem(map("counters"), &zero, values.data()), 0);
+    for (std::size_t i = event; i < values.size(); i += EVENT_COUNT) {
+        values[i] = value;
+    }
+    put("counters", &zero, values.data());
 }
 
 void PinnedNode::add_service(std::uint32_t id, const char* name) {
