@@ -3,6 +3,7 @@
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
 
 #include <memory>
 
@@ -29,7 +30,24 @@ public:
     std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
 };
 
+spdlog::level::level_enum to_spdlog(Level level) {
+    switch (level) {
+        case Level::debug:
+            return spdlog::level::debug;
+        case Level::info:
+            return spdlog::level::info;
+        case Level::warn:
+            return spdlog::level::warn;
+        default:
+            return spdlog::level::err;
+    }
+}
+
 }  // namespace
+
+void write(Level level, std::string_view message) {
+    spdlog::log(to_spdlog(level), spdlog::string_view_t(message.data(), message.size()));
+}
 
 bool configure(const std::string& level, Format format) {
     const auto parsed = spdlog::level::from_str(level);

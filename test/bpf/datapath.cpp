@@ -315,12 +315,7 @@ Outcome Datapath::run(Program program, const Device& device, std::span<const std
     Outcome outcome{.verdict = raw.verdict,
                     .frame = packet::Bytes(raw.frame.begin(), raw.frame.end()),
                     .metadata = packet::Bytes(raw.metadata.begin(), raw.metadata.end()),
-                    .events = events()};
-    for (const auto& [event, count] : before.counts) {
-        if (!(outcome.events.counts[event] -= count)) {
-            outcome.events.counts.erase(event);
-        }
-    }
+                    .events = events() - before};
     return outcome;
 }
 

@@ -47,6 +47,9 @@ struct Events {
     bool operator==(const Events&) const = default;
 };
 
+// What was counted since.
+Events operator-(const Events& now, const Events& before);
+
 const char* name(event event);
 std::ostream& operator<<(std::ostream& out, const Events& events);
 

@@ -35,6 +35,16 @@ Events::Events(std::initializer_list<event> events) {
     }
 }
 
+Events operator-(const Events& now, const Events& before) {
+    Events difference = now;
+    for (const auto& [event, count] : before.counts) {
+        if (!(difference.counts[event] -= count)) {
+            difference.counts.erase(event);
+        }
+    }
+    return difference;
+}
+
 std::ostream& operator<<(std::ostream& out, const Events& events) {
     out << '{';
     for (const auto& [event, count] : events.counts) {

@@ -56,7 +56,9 @@ static __always_inline int record(struct __sk_buff *skb, int at_egress)
     recording->at_egress = at_egress;
     recording->tagged = skb->vlan_present;
     recording->length = length;
-    if (length > 0 && length < RECORDING_SIZE)
+    if (length > RECORDING_SIZE)
+        length = RECORDING_SIZE;
+    if (length > 0)
         bpf_skb_load_bytes(skb, 0, recording->bytes, length);
     recording->recorded++;
     return TC_ACT_SHOT;

@@ -13,6 +13,6 @@ struct recording {
     __u32 ifindex;      // where the newest was recorded
     __u32 at_egress;    // there on its way out, else on its way in
     __u32 tagged;       // it had a VLAN tag, which is not in `bytes`
-    __u32 length;
+    __u32 length;       // of the packet; `bytes` holds no more than its size
     __u8 bytes[RECORDING_SIZE];
 };

@@ -11,8 +11,10 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "recorder.skel.h"
 
@@ -30,6 +32,16 @@ void check(bool done, const char* what) {
         give_up(what);
     }
 }
+
+// struct virtio_net_hdr of linux/virtio_net.h, which C++ cannot read: it has a field named class.
+struct VirtioNetHeader {
+    static constexpr std::uint8_t NEEDS_CHECKSUM = 1, TCPV4 = 1, TCPV6 = 4;
+
+    std::uint8_t flags;
+    std::uint8_t segmentation;
+    std::uint16_t header_length, segment_size, checksum_start, checksum_offset;
+};
+static_assert(sizeof(VirtioNetHeader) == 10);
 
 recorder_bpf* load() {
     recorder_bpf* recorder = recorder_bpf__open_and_load();
@@ -72,6 +84,25 @@ int PacketSocket::send(std::span<const std::uint8_t> frame) const {
                   sizeof(address)) < 0
                ? errno
                : 0;
+}
+
+int PacketSocket::send(std::span<const std::uint8_t> frame, const Offload& offload) const {
+    const std::uint8_t segmentation = frame[12] == 0x08 ? VirtioNetHeader::TCPV4 : VirtioNetHeader::TCPV6;
+    const VirtioNetHeader header{.flags = VirtioNetHeader::NEEDS_CHECKSUM,
+                                 .segmentation = offload.segment_size ? segmentation : std::uint8_t{0},
+                                 .header_length = offload.l4_offset,
+                                 .segment_size = offload.segment_size,
+                                 .checksum_start = offload.l4_offset,
+                                 .checksum_offset = offload.checksum_offset};
+    packet::Bytes bytes(sizeof(header));
+    std::memcpy(bytes.data(), &header, sizeof(header));
+    bytes.insert(bytes.end(), frame.begin(), frame.end());
+    int on = 1;
+    check(!setsockopt(socket_.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), "PACKET_VNET_HDR");
+    const int error = send(bytes);
+    on = 0;
+    check(!setsockopt(socket_.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), "PACKET_VNET_HDR");
+    return error;
 }
 
 packet::Bytes PacketSocket::receive(int timeout_ms) const {
@@ -148,7 +179,8 @@ std::optional<Wire::Record> Wire::recorded() {
     }
     recorded_ = recording_->recorded;
     const auto* bytes = const_cast<const std::uint8_t*>(recording_->bytes);
-    return Record{.frame = packet::Bytes(bytes, bytes + recording_->length), .ifindex = recording_->ifindex};
+    const std::size_t length = std::min<std::size_t>(recording_->length, RECORDING_SIZE);
+    return Record{.frame = packet::Bytes(bytes, bytes + length), .ifindex = recording_->ifindex};
 }
 
 }  // namespace shunt::test

@@ -26,6 +26,15 @@ public:
 
     // 0, or the errno that the kernel refused the frame with.
     int send(std::span<const std::uint8_t> frame) const;
+    // The same with what a sender leaves to the device, as the kernel's own packets have it: the L4 checksum
+    // (CHECKSUM_PARTIAL; its field holds the pseudo-header's sum) and, if `segment_size` says so, cutting TCP into
+    // segments. Bytes behind the headers stand in fragments of the buffer, if the frame is larger than a page.
+    struct Offload {
+        std::uint16_t l4_offset;
+        std::uint16_t checksum_offset;  // from there
+        std::uint16_t segment_size = 0;
+    };
+    int send(std::span<const std::uint8_t> frame, const Offload& offload) const;
     // The next frame within that time; none: empty.
     packet::Bytes receive(int timeout_ms) const;
 
@@ -50,6 +59,9 @@ public:
 
     // Sends a frame towards the uplink and waits until it has been there; its errno if the kernel refuses it.
     int send(std::span<const std::uint8_t> frame) const { return sender_.send(frame); }
+    int send(std::span<const std::uint8_t> frame, const PacketSocket::Offload& offload) const {
+        return sender_.send(frame, offload);
+    }
 
     struct Record {
         packet::Frame frame;

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "test/bpf/fixture.h"
+#include "test/packet/checksum.h"
 
 namespace shunt::test {
 namespace {
@@ -106,6 +107,78 @@ TEST_P(WireTest, DeviceThatOnlyTcCanSendTo) {
     }
 }
 
+// Checksums and segments that the sender left to the device: tc sees packets so, from a virtual NIC or after GRO.
+class Offloads : public WireTest {
+protected:
+    // With the L4 checksum field as CHECKSUM_PARTIAL has it: the sum of the pseudo-header.
+    Bytes partial(const Link& link, const Tuple& tuple, std::uint8_t ttl, const std::string& payload) const {
+        Bytes frame = packet(link, tuple, ACK, {.ttl = ttl, .payload = payload});
+        const auto length = static_cast<std::uint32_t>(frame.size()) - l4_offset();
+        const std::uint16_t sum =
+            checksum_fold(pseudo_header_sum(tuple.saddr, tuple.daddr, static_cast<std::uint8_t>(protocol()), length));
+        frame[l4_offset() + checksum_offset()] = static_cast<std::uint8_t>(sum >> 8);
+        frame[l4_offset() + checksum_offset() + 1] = static_cast<std::uint8_t>(sum);
+        return frame;
+    }
+    std::uint16_t l4_offset() const { return version() == 4 ? 34 : 54; }
+    std::uint16_t checksum_offset() const { return is_tcp() ? 16 : 6; }
+
+    // Sends `payload` through an open flow to c1; what comes out of the storage link, or nothing.
+    std::optional<Frame> through(const std::string& payload, std::uint16_t segment_size, Events& events) const {
+        Wire wire(network());
+        wire.attach_tc(network().uplink, Wire::Direction::INGRESS, datapath().program_fd(Program::TC_INGRESS));
+        wire.record_behind_ingress();
+        wire.record_egress(network().storage);
+        serve({remote(c1)});
+        come_in(request());
+        const Events before = datapath().events();
+        EXPECT_EQ(
+            wire.send(partial(from_router(), dialled(), 61, payload),
+                      {.l4_offset = l4_offset(), .checksum_offset = checksum_offset(), .segment_size = segment_size}),
+            0);
+        events = datapath().events() - before;
+        const auto record = wire.recorded();
+        return record && record->ifindex == network().storage.ifindex ? std::optional(record->frame) : std::nullopt;
+    }
+
+    // The same as it must come out.
+    Bytes translated(const std::string& payload) const {
+        return partial(to_node_c(), {of(node_a_storage), snat_port(), of(c1), POD_PORT}, 60, payload);
+    }
+};
+
+TEST_P(Offloads, ChecksumThatIsStillToBeMade) {
+    Events events;
+    const auto frame = through("GET /v1/order", 0, events);
+    EXPECT_EQ(events, Events{FORWARDED_REMOTE_REQUEST});
+    ASSERT_TRUE(frame);
+    EXPECT_EQ(*frame, Frame(translated("GET /v1/order")));
+}
+
+// A GSO packet whose headers do not stand together in the buffer's first part.
+TEST_P(Offloads, SegmentsThatFitAreForwarded) {
+    if (!is_tcp()) {
+        GTEST_SKIP() << "TCP segmentation";
+    }
+    Events events;
+    const std::string payload(6000, 'x');
+    const auto frame = through(payload, static_cast<std::uint16_t>(1400 - (l4_offset() - 14) - 20), events);
+    EXPECT_EQ(events, Events{FORWARDED_REMOTE_REQUEST});
+    ASSERT_TRUE(frame);
+    Bytes expected = translated(payload);
+    expected.resize(RECORDING_SIZE);
+    EXPECT_EQ(*frame, Frame(expected));
+}
+
+TEST_P(Offloads, SegmentsThatDoNotFitAreLeftToTheStack) {
+    if (!is_tcp()) {
+        GTEST_SKIP() << "TCP segmentation";
+    }
+    Events events;
+    EXPECT_FALSE(through(std::string(6000, 'x'), static_cast<std::uint16_t>(1400 - (l4_offset() - 14) - 19), events));
+    EXPECT_EQ(events, Events{PASSED_OVER_MTU});
+}
+
 // The kernel asks for the neighbour's MAC address, gets it, and sends what it kept.
 class Neighbour : public WireTest {
 protected:
@@ -165,6 +238,14 @@ TEST_P(Neighbour, IsAskedForItsMacAndThenServed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, WireTest, testing::ValuesIn(all_cases()),
+                         [](const auto& info) { return to_string(info.param); });
+std::vector<Case> tc_hook_cases() {
+    std::vector<Case> cases = all_cases();
+    std::erase_if(cases, [](const Case& c) { return c.ingress != Program::TC_INGRESS; });
+    return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(, Offloads, testing::ValuesIn(tc_hook_cases()),
                          [](const auto& info) { return to_string(info.param); });
 INSTANTIATE_TEST_SUITE_P(, Neighbour, testing::ValuesIn(all_cases()),
                          [](const auto& info) { return to_string(info.param); });

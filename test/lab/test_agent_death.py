@@ -34,6 +34,7 @@ def other_binary() -> Path:
 
 class AgentDeath(LabCase):
     def test_nobody_notices(self):
+        self.tags: list[str] = []  # digests of the programs' instructions
         watches = {name: self.background(name, netlink.watch, DEVICES) for name in self.lab.agents}
         talk = self.background("client", conversation.lines, self.targets("lines", CONVERSATIONS), 19001)
         load = self.background("client", openloop.run, self.targets("http", 6), PER_SECOND, 20001)
@@ -75,6 +76,7 @@ class AgentDeath(LabCase):
         for name in self.lab.agents:
             with self.lab.spaces[name].inside():
                 found.update({(name, device): netlink.ask(device).program for device in DEVICES})
+        self.tags.append(figures.program(found["node-a", "eth0"])["tag"])
         return found
 
     def restart(self, build: Path | None = None) -> None:
@@ -119,7 +121,7 @@ class AgentDeath(LabCase):
             ids = [first, programs[1][place], programs[2][place]]
             figure(f"{' '.join(place)}: XDP program {' -> '.join(map(str, ids))}")
             self.assertEqual(len(set(ids)), 3, "a new agent brings its own program")
-        figure(f"builds: {binary()} and {other_binary()}")
+        figure(f"builds: {binary()} twice, then {other_binary()}; the programs' tags {' -> '.join(self.tags)}")
         for name, watch in seen.items():
             figure(
                 f"{name}: {watch.overheard} notifications, {watch.asked} questions at most "

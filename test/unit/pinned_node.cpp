@@ -22,6 +22,7 @@
 #include "maps/flow.h"
 #include "maps/frontend.h"
 #include "maps/service.h"
+#include "maps/slot.h"
 
 namespace shunt {
 namespace {

@@ -29,6 +29,7 @@ class Capture:
     def __init__(self, space: Namespace, device: str, file: Path, processes: Processes):
         self.file = file
         self._log = file.with_suffix(".log")
+        self._log.unlink(missing_ok=True)  # it must not show an earlier capture's "listening on"
         # -Z root: else tcpdump becomes another user and cannot write here. --immediate-mode: else what came in
         # the last second before SIGINT is missing from the file. -s: the buffer has a slot of that size for each
         # frame; enough for what the tests send.

@@ -47,10 +47,10 @@ def forwarded_by_the_stack(space: Namespace) -> dict[str, int]:
     return {name: counters[name] for name in ("Ip.ForwDatagrams", "Ip6OutForwDatagrams")}
 
 
-def run_count(program: int) -> int:
-    """How often a BPF program ran, while kernel.bpf_stats_enabled is 1."""
-    shown = json.loads(run(["bpftool", "prog", "show", "id", str(program), "--json"]).stdout)
-    return shown.get("run_cnt", 0)
+def program(number: int) -> dict:
+    """What the kernel says about a BPF program: `tag` is a digest of its instructions; `run_cnt`, how often it ran,
+    is there while kernel.bpf_stats_enabled is 1."""
+    return json.loads(run(["bpftool", "prog", "show", "id", str(number), "--json"]).stdout)
 
 
 def milliseconds(seconds: float) -> str:
