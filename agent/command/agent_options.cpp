@@ -9,6 +9,7 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 
 #include "agent/report/pinned_maps.h"
@@ -19,7 +20,7 @@ namespace {
 namespace po = boost::program_options;
 using Failure = std::unexpected<std::string>;
 
-// The hash places a flow by its port: whole blocks of 128 ports.
+// The range is made of whole blocks, so that a port can carry its flow's place in the table.
 constexpr unsigned kPortBlock = 128;
 constexpr unsigned kNodePortMin = 30000;
 constexpr unsigned kNodePortMax = 32767;

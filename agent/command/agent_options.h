@@ -16,7 +16,7 @@ namespace shunt {
 struct AgentOptions {
     std::string manifests;             // a directory
     std::string node_name;
-    std::vector<std::string> devices;  // empty: those that design and routes make external
+    std::vector<std::string> devices;  // empty: by the rule of agent/network/devices.h
     AttachMode mode = AttachMode::automatic;
     std::uint16_t snat_port_min = 10240;
     std::uint16_t snat_port_max = 26623;     // inclusive

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `shunt counters`: what happened to packets and flows, by name, with what to do about it.
 #include <chrono>
-#include <cmath>
-#include <csignal>
 #include <optional>
 #include <thread>
 
@@ -39,7 +37,6 @@ Result<Sample> take_sample(const PinnedMaps& maps) {
     return Sample{*events, std::move(*services), std::chrono::steady_clock::now()};
 }
 
-// Per second between two samples; nothing without an earlier one.
 std::string rate(std::uint64_t now, std::uint64_t before, double seconds) {
     return per_second(static_cast<double>(now - before) / seconds);
 }

@@ -8,12 +8,12 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <filesystem>
 #include <set>
 
 #include "agent/command/options.h"
 #include "agent/datapath/attachment.h"
+#include "agent/network/neighbours.h"
 #include "agent/report/pinned_maps.h"
 #include "agent/support/fd.h"
 
@@ -31,34 +31,6 @@ constexpr CommandText kText{
 std::string device_name(int ifindex) {
     char name[IF_NAMESIZE] = {};
     return if_indextoname(static_cast<unsigned>(ifindex), name) != nullptr ? name : "ifindex " + std::to_string(ifindex);
-}
-
-// Devices that the map or a pinned link names.
-std::set<int> attached_devices(const std::string& pin_dir) {
-    std::set<int> devices;
-    if (const Fd map(bpf_obj_get((pin_dir + "/devices").c_str())); map) {
-        std::uint32_t key = 0;
-        for (bool first = true; bpf_map_get_next_key(map.get(), first ? nullptr : &key, &key) == 0; first = false) {
-            devices.insert(static_cast<int>(key));
-        }
-    }
-    std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(pin_dir + "/links", ignored)) {
-        const std::string name = entry.path().filename();
-        const std::string number = name.substr(name.rfind('_') + 1);
-        int ifindex = 0;
-        if (std::from_chars(number.data(), number.data() + number.size(), ifindex).ec == std::errc() && ifindex > 0) {
-            devices.insert(ifindex);
-        }
-    }
-    return devices;
-}
-
-void forget_device(const std::string& pin_dir, int ifindex) {
-    if (const Fd map(bpf_obj_get((pin_dir + "/devices").c_str())); map) {
-        const auto key = static_cast<std::uint32_t>(ifindex);
-        bpf_map_delete_elem(map.get(), &key);
-    }
 }
 
 std::string list_of(const std::set<int>& ifindexes) {
@@ -122,10 +94,12 @@ int detach_command(const Arguments& arguments, const Output& output) {
                      "an agent runs and would attach again: stop it first (shunt status names its pid), or use --force"},
                     output);
     }
-    const std::set<int> devices = attached_devices(pin_dir);
+    const std::set<int> devices = known_devices(pin_dir);
     for (int ifindex : devices) {
         detach_from_device(pin_dir, ifindex);
-        forget_device(pin_dir, ifindex);
+    }
+    if (auto released = ManagedNeighbours().release_all(); !released) {
+        output.error << "shunt detach: " << released.error().message() << " (ip neigh shows what stayed managed)\n";
     }
     for (const char* folder : {"/links", "/programs", "/show"}) {
         if (auto removed = remove_pins(pin_dir + folder); !removed) {

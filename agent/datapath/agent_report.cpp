@@ -27,6 +27,12 @@ std::uint64_t monotonic_ns() {
 }
 
 AgentReport::AgentReport(int map, const std::string& node_name, const std::string& source) : map_(map) {
+    const std::uint32_t zero = 0;
+    agent_state before{};
+    if (bpf_map_lookup_elem(map_, &zero, &before) == 0) {
+        state_.last_change_ns = before.last_change_ns;
+        state_.last_in_force_ns = before.last_in_force_ns;
+    }
     state_.started_ns = monotonic_ns();
     state_.pid = static_cast<std::uint32_t>(getpid());
     copy_text(state_.version, SHUNT_VERSION);

@@ -13,7 +13,7 @@ std::uint64_t monotonic_ns();
 
 class AgentReport {
 public:
-    // `map`: descriptor of `agent_state`, not owned.
+    // `map`: descriptor of `agent_state`, not owned. An earlier agent's last change stays known.
     AgentReport(int map, const std::string& node_name, const std::string& source);
 
     agent_state& state() { return state_; }

@@ -5,6 +5,9 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 
+#include <charconv>
+#include <filesystem>
+
 #include "agent/support/log.h"
 
 namespace shunt {
@@ -198,12 +201,36 @@ bool Attachment::clsact_is_missing(int ifindex) const {
     return false;
 }
 
+std::set<int> known_devices(const std::string& pin_directory) {
+    std::set<int> devices;
+    if (const Fd map(bpf_obj_get((pin_directory + "/devices").c_str())); map) {
+        std::uint32_t key = 0;
+        for (bool first = true; bpf_map_get_next_key(map.get(), first ? nullptr : &key, &key) == 0; first = false) {
+            devices.insert(static_cast<int>(key));
+        }
+    }
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(pin_directory + "/links", ignored)) {
+        const std::string name = entry.path().filename();
+        const std::string number = name.substr(name.rfind('_') + 1);
+        int ifindex = 0;
+        if (std::from_chars(number.data(), number.data() + number.size(), ifindex).ec == std::errc() && ifindex > 0) {
+            devices.insert(ifindex);
+        }
+    }
+    return devices;
+}
+
 void detach_from_device(const std::string& pin_directory, int ifindex) {
     for (const char* hook : {"xdp", "tc_ingress", "tc_egress"}) {
         unlink(link_pin(pin_directory, hook, ifindex).c_str());
     }
     detach_clsact(ifindex, true);
     detach_clsact(ifindex, false);
+    if (const Fd map(bpf_obj_get((pin_directory + "/devices").c_str())); map) {
+        const auto key = static_cast<std::uint32_t>(ifindex);
+        bpf_map_delete_elem(map.get(), &key);
+    }
 }
 
 }  // namespace shunt

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "agent/datapath/pin_directory.h"
@@ -51,8 +52,11 @@ private:
     bool allow_tcx_;
 };
 
-// Takes everything of ours off the device: pinned links, and clsact filters that are ours; never the qdisc. Not an
-// error if nothing is there, or the device is gone.
+// Devices that a pinned link or the pinned `devices` map names, whatever build made them.
+std::set<int> known_devices(const std::string& pin_directory);
+
+// Takes everything of ours off the device: pinned links, and clsact filters that are ours, never the qdisc; and its
+// entry in `devices`. Not an error if nothing is there, or the device is gone.
 void detach_from_device(const std::string& pin_directory, int ifindex);
 
 }  // namespace shunt

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
-#include <set>
 
 #include "agent/support/log.h"
 
@@ -39,22 +37,6 @@ device describe(const ExternalDevice& external, const AttachedDevice& attached) 
     return value;
 }
 
-// Devices that the map or a pinned link names.
-std::set<int> known_devices(const PinDirectory& pins, int map) {
-    std::set<int> known;
-    std::uint32_t key = 0;
-    for (bool first = true; bpf_map_get_next_key(map, first ? nullptr : &key, &key) == 0; first = false) {
-        known.insert(static_cast<int>(key));
-    }
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(pins.path() + "/links", error)) {
-        const std::string name = entry.path().filename();
-        known.insert(std::atoi(name.c_str() + name.rfind('_') + 1));
-    }
-    known.erase(0);
-    return known;
-}
-
 }  // namespace
 
 Status DevicesMap::serve_one(const ExternalDevice& wanted) {
@@ -83,20 +65,17 @@ Status DevicesMap::serve_one(const ExternalDevice& wanted) {
     return {};
 }
 
-Status DevicesMap::forget_others(const std::vector<ExternalDevice>& wanted) {
-    for (int ifindex : known_devices(pins_, programs_.map("devices"))) {
+void DevicesMap::forget_others(const std::vector<ExternalDevice>& wanted) {
+    for (int ifindex : known_devices(pins_.path())) {
         const bool keep = std::ranges::any_of(
             wanted, [&](const ExternalDevice& device) { return static_cast<int>(device.ifindex) == ifindex; });
         if (keep) {
             continue;
         }
         detach_from_device(pins_.path(), ifindex);
-        const auto key = static_cast<std::uint32_t>(ifindex);
-        bpf_map_delete_elem(programs_.map("devices"), &key);
         served_.erase(ifindex);
         log::info("ifindex {} is not external any more: programs taken off", ifindex);
     }
-    return {};
 }
 
 Status DevicesMap::serve(const std::vector<ExternalDevice>& wanted) {
@@ -106,9 +85,7 @@ Status DevicesMap::serve(const std::vector<ExternalDevice>& wanted) {
             first = served;
         }
     }
-    if (auto forgotten = forget_others(wanted); !forgotten && first) {
-        first = forgotten;
-    }
+    forget_others(wanted);
     return first;
 }
 

@@ -26,7 +26,7 @@ public:
 
 private:
     Status serve_one(const ExternalDevice& wanted);
-    Status forget_others(const std::vector<ExternalDevice>& wanted);
+    void forget_others(const std::vector<ExternalDevice>& wanted);
     const PinDirectory& pins_;
     const Programs& programs_;
     Attachment attachment_;

@@ -4,8 +4,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <string_view>
 
 #include "agent/datapath/pin_directory.h"
 #include "show.skel.h"
@@ -13,7 +15,10 @@
 namespace shunt {
 namespace {
 
-// The maps of the node; those that are not pinned are not made, since nobody would fill them.
+// What the programs walk; the other maps of bpf/maps.h are declared, and not used.
+constexpr const char* kShown[] = {"services", "frontends", "backends", "flows4", "flows6", "counters"};
+
+// The maps of the node, in place of new ones.
 Status take_pinned_maps(bpf_object* object, const std::string& pin_dir) {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object) {
@@ -21,9 +26,15 @@ Status take_pinned_maps(bpf_object* object, const std::string& pin_dir) {
             continue;
         }
         const std::string path = pin_dir + '/' + bpf_map__name(map);
+        if (std::ranges::find(kShown, std::string_view(bpf_map__name(map))) == std::end(kShown)) {
+            bpf_map__set_autocreate(map, false);
+            continue;
+        }
         const Fd pinned(bpf_obj_get(path.c_str()));
-        const int error = pinned ? bpf_map__reuse_fd(map, pinned.get()) : bpf_map__set_autocreate(map, false);
-        if (error != 0) {
+        if (!pinned) {
+            return failure_errno("open pinned map", path);
+        }
+        if (int error = bpf_map__reuse_fd(map, pinned.get()); error != 0) {
             return failure_errno("use pinned map", path, error);
         }
     }

@@ -105,6 +105,28 @@ int PacketSocket::send(std::span<const std::uint8_t> frame, const Offload& offlo
     return error;
 }
 
+int PacketSocket::send_in_fragments(std::span<const std::uint8_t> frame) const {
+    // A ring of one frame: the kernel takes the page itself for what follows the Ethernet header.
+    constexpr std::size_t SIZE = 4096, DATA = TPACKET_HDRLEN - sizeof(sockaddr_ll);
+    const Fd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+    const tpacket_req ring{.tp_block_size = SIZE, .tp_block_nr = 1, .tp_frame_size = SIZE, .tp_frame_nr = 1};
+    check(!setsockopt(socket.get(), SOL_PACKET, PACKET_TX_RING, &ring, sizeof(ring)), "PACKET_TX_RING");
+    void* page = mmap(nullptr, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, socket.get(), 0);
+    check(page != MAP_FAILED, "map PACKET_TX_RING");
+    auto* header = static_cast<tpacket_hdr*>(page);
+    header->tp_len = static_cast<unsigned>(frame.size());
+    std::copy(frame.begin(), frame.end(), static_cast<std::uint8_t*>(page) + DATA);
+    header->tp_status = TP_STATUS_SEND_REQUEST;
+    sockaddr_ll address{};
+    address.sll_family = AF_PACKET;
+    address.sll_ifindex = static_cast<int>(ifindex_);
+    const ssize_t sent =
+        sendto(socket.get(), nullptr, 0, 0, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+    const int error = sent < 0 ? errno : 0;
+    munmap(page, SIZE);
+    return error;
+}
+
 packet::Bytes PacketSocket::receive(int timeout_ms) const {
     pollfd poll_fd{.fd = socket_.get(), .events = POLLIN, .revents = 0};
     packet::Bytes frame(4096);

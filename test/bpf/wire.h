@@ -28,13 +28,15 @@ public:
     int send(std::span<const std::uint8_t> frame) const;
     // The same with what a sender leaves to the device, as the kernel's own packets have it: the L4 checksum
     // (CHECKSUM_PARTIAL; its field holds the pseudo-header's sum) and, if `segment_size` says so, cutting TCP into
-    // segments. Bytes behind the headers stand in fragments of the buffer, if the frame is larger than a page.
+    // segments.
     struct Offload {
         std::uint16_t l4_offset;
         std::uint16_t checksum_offset;  // from there
         std::uint16_t segment_size = 0;
     };
     int send(std::span<const std::uint8_t> frame, const Offload& offload) const;
+    // The same as many NICs' drivers build a packet: only the Ethernet header stands in the buffer's first part.
+    int send_in_fragments(std::span<const std::uint8_t> frame) const;
     // The next frame within that time; none: empty.
     packet::Bytes receive(int timeout_ms) const;
 
@@ -62,6 +64,7 @@ public:
     int send(std::span<const std::uint8_t> frame, const PacketSocket::Offload& offload) const {
         return sender_.send(frame, offload);
     }
+    int send_in_fragments(std::span<const std::uint8_t> frame) const { return sender_.send_in_fragments(frame); }
 
     struct Record {
         packet::Frame frame;

@@ -107,6 +107,21 @@ TEST_P(WireTest, DeviceThatOnlyTcCanSendTo) {
     }
 }
 
+TEST_P(WireTest, HeadersBehindTheFirstPartOfTheBuffer) {
+    Wire wire(network());
+    attach(wire);
+    wire.record_egress(network().storage);
+    datapath().put_device(network().storage, TRANSMIT_BY_TC);
+    serve({remote(c1)});
+    for (const std::string& payload : {std::string(), std::string("GET /v1/order"), std::string(1000, 'x')}) {
+        ASSERT_EQ(wire.send_in_fragments(request(SYN, {.payload = payload}).build()), 0);
+        const auto record = wire.recorded();
+        ASSERT_TRUE(record);
+        EXPECT_EQ(record->frame, Frame(packet(to_node_c(), {of(node_a_storage), snat_port(), of(c1), POD_PORT}, SYN,
+                                              {.ttl = 60, .payload = payload})));
+    }
+}
+
 // Checksums and segments that the sender left to the device: tc sees packets so, from a virtual NIC or after GRO.
 class Offloads : public WireTest {
 protected:
@@ -155,7 +170,6 @@ TEST_P(Offloads, ChecksumThatIsStillToBeMade) {
     EXPECT_EQ(*frame, Frame(translated("GET /v1/order")));
 }
 
-// A GSO packet whose headers do not stand together in the buffer's first part.
 TEST_P(Offloads, SegmentsThatFitAreForwarded) {
     if (!is_tcp()) {
         GTEST_SKIP() << "TCP segmentation";

@@ -35,4 +35,12 @@ private:
     std::map<std::string, Fd> maps_;
 };
 
+// Idle times are read from a clock: what one tick more would show is taken for what is expected.
+inline std::string replaced(std::string text, const std::string& from, const std::string& to) {
+    for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+        text.replace(at, from.size(), to);
+    }
+    return text;
+}
+
 }  // namespace shunt
