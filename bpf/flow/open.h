@@ -65,6 +65,13 @@ static __always_inline enum verdict flow_refused(__u32 service, enum event reaso
     return drop(reason);
 }
 
+static __always_inline enum verdict flow_without_route(__u32 service, enum verdict verdict)
+{
+    if (verdict == VERDICT_DROP)
+        count_service_drop(service);
+    return verdict;
+}
+
 // Up the stack with the client's address; the reply is met at egress.
 static __always_inline enum verdict flow_open_local(struct slow_path *slow, __u32 service, __u32 backend_id,
                                                     const struct backend *backend)
@@ -141,10 +148,8 @@ static __always_inline enum verdict flow_open_remote(void *ctx, struct slow_path
     *route = (struct route){.protocol = protocol, .ifindex = slow->ifindex, .dport = slow->request.recipe.dport};
     address_copy(route->daddr, slow->request.daddr);
     verdict = route_ask(ctx, slow);
-    if (verdict != VERDICT_CONTINUE) {
-        count_service_drop(service);
-        return verdict;
-    }
+    if (verdict != VERDICT_CONTINUE)
+        return flow_without_route(service, verdict);
     address_copy(slow->request.saddr, route->saddr);
     route_into_recipe(&slow->request.recipe, route, epoch);
 
@@ -161,10 +166,8 @@ static __always_inline enum verdict flow_open_remote(void *ctx, struct slow_path
     address_copy(route->daddr, slow->reply.daddr);
     __builtin_memcpy(route->macs, slow->last_hop, sizeof(route->macs));
     verdict = route_ask(ctx, slow);
-    if (verdict != VERDICT_CONTINUE) {
-        count_service_drop(service);
-        return verdict;
-    }
+    if (verdict != VERDICT_CONTINUE)
+        return flow_without_route(service, verdict);
     route_into_recipe(&slow->reply.recipe, route, epoch);
 
     flow_partner_key(&slow->reply_key, protocol, &slow->request);

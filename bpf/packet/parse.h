@@ -50,10 +50,16 @@ static __always_inline enum verdict parse_udp(struct packet *packet)
 
 static __always_inline enum verdict parse_l4(struct packet *packet, __u32 header_length)
 {
+    __u32 least = header_length + (packet->protocol == TCP ? sizeof(struct tcphdr) : sizeof(struct udphdr));
+
     // GSO packets may say any length, or none (BIG TCP).
-    if (!packet->segment_size && unlikely(L3_OFFSET + packet->l3_length > first_buffer_length(packet)) &&
-        L3_OFFSET + packet->l3_length > frame_length(packet))
-        return pass(PASSED_MALFORMED);
+    if (!packet->segment_size) {
+        if (unlikely(packet->l3_length < least))
+            return pass(PASSED_MALFORMED);
+        if (unlikely(L3_OFFSET + packet->l3_length > first_buffer_length(packet)) &&
+            L3_OFFSET + packet->l3_length > frame_length(packet))
+            return pass(PASSED_MALFORMED);
+    }
     packet->l4_offset = L3_OFFSET + header_length;
     if (packet->protocol == TCP)
         return parse_tcp(packet);

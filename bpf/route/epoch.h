@@ -19,7 +19,8 @@ static __always_inline const struct control *control_get(void)
 
 static __always_inline int agent_is_silent(const struct control *control, __u32 now)
 {
-    return now - control->heartbeat > HEARTBEAT_STALE_TICKS;
+    // Signed: the agent's clock is finer than the coarse one here and may be a tick ahead.
+    return (__s32)(now - control->heartbeat) > HEARTBEAT_STALE_TICKS;
 }
 
 // Asks the FIB once more for an entry that needs a next hop. The stores are not atomic: a packet that another CPU sends in

@@ -99,11 +99,12 @@ static __noinline enum verdict route_ask(void *ctx, struct slow_path *slow)
 
     result = fib_ask(ctx, slow, &fib, route->ifindex,
                      (route->by_device ? BPF_FIB_LOOKUP_OUTPUT : 0) | (choose_source ? fib_lookup_source_flag : 0));
-    if (route->by_device && (result == BPF_FIB_LKUP_RET_NOT_FWDED || fib.ifindex != route->ifindex)) {
+    if (route->by_device &&
+        (result < 0 || result == BPF_FIB_LKUP_RET_NOT_FWDED || fib.ifindex != route->ifindex)) {
         // No route to the client by the device it came by (IPv6 then answers with another device): back to whoever
-        // passed it on. Failing that, as the routes say.
+        // passed it on. Failing that, or if the device is gone (result < 0), as the routes say.
         device = bpf_map_lookup_elem(&devices, &route->ifindex);
-        if (device && !macs_are_zero(route->macs)) {
+        if (result >= 0 && device && !macs_are_zero(route->macs)) {
             route->next_hop = NEXT_HOP_RESOLVED | device->transmit;
             route->mtu = device->mtu;
             return VERDICT_CONTINUE;
