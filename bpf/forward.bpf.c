@@ -42,11 +42,7 @@ static __always_inline int tc_process(struct __sk_buff *skb, enum hook hook)
 {
     struct packet packet = tc_packet(skb, hook);
 
-    if (skb->vlan_present) {
-        count(PASSED_VLAN);
-        return TC_ACT_UNSPEC;
-    }
-    return tc_finish(&packet, process(&packet));
+    return tc_finish(&packet, skb->vlan_present ? pass(PASSED_VLAN) : process(&packet));
 }
 
 // Ingress of a device without XDP.
@@ -60,7 +56,7 @@ int tc_ingress(struct __sk_buff *skb)
 SEC("tc")
 int tc_ingress_after_xdp(struct __sk_buff *skb)
 {
-    return tc_is_from_xdp(skb) ? tc_process(skb, HOOK_TC_INGRESS) : TC_ACT_UNSPEC;
+    return tc_is_from_xdp(skb) ? tc_process(skb, HOOK_TC_INGRESS) : TC_GO_ON;
 }
 
 // Replies of local pods on their way out.

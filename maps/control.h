@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// `control`: what running programs read on every packet. An array of one, memory-mapped by the agent.
+// `control`: what running programs read with every packet that they send out. An array of one, memory-mapped by the agent.
 #pragma once
 
 #include "types.h"
@@ -16,7 +16,7 @@
 
 // Written by the agent only. Read by the programs without a lock; every field stands for itself.
 struct control {
-    __u32 abi;          // SHUNT_ABI of the build that made the maps
+    __u32 abi;          // SHUNT_ABI of the build that made the maps; first in every ABI
     __u32 route_epoch;  // only the low 16 bits count; a recipe of another epoch asks the FIB once more
     __u32 heartbeat;    // tick of the agent's last sign of life
     __u32 pad;

@@ -14,14 +14,14 @@
 #include <string>
 
 #include "agent/datapath/agent_report.h"
-#include "agent/datapath/devices_map.h"
+#include "agent/datapath/served_devices.h"
 #include "agent/datapath/flow_expiry.h"
 #include "agent/datapath/programs.h"
 #include "agent/datapath/service_sync.h"
 #include "agent/network/devices.h"
 #include "agent/network/neighbours.h"
 #include "agent/network/route_monitor.h"
-#include "agent/network/sysctl.h"
+#include "agent/network/reserved_ports.h"
 #include "agent/report/iterators.h"
 #include "agent/source/manifest_directory.h"
 #include "agent/support/log.h"
@@ -108,15 +108,15 @@ private:
             complain(found.error());
             return;
         }
-        if (auto served = devices_.serve(*found); !served) {
-            complain(served.error());
-        }
+        Status served = devices_.serve(*found);
         // Some drivers can send for XDP only once a program is attached.
         if (auto again = discover(selection); again && *again != *found) {
             found = std::move(again);
-            if (auto served = devices_.serve(*found); !served) {
-                complain(served.error());
-            }
+            served = devices_.serve(*found);
+        }
+        network_error_ = served ? std::optional<Error>() : served.error();
+        if (!served) {
+            log::error("{}", served.error().message());
         }
         Watch watch{.external = {}, .node_addresses = selection.node_addresses, .names = selection.names};
         snat_addresses_.clear();
@@ -162,7 +162,7 @@ private:
         pruned_ = options.prune;
         agent_state& state = report_.state();
         sync_error_ = done ? std::optional<Error>() : done.error();
-        report_manifest_errors();
+        report_errors();
         if (!done) {
             log::error("{}", done.error().message());
             state.sync = AGENT_WAITING;
@@ -185,19 +185,24 @@ private:
         report_.publish();
     }
 
-    void report_manifest_errors() {
+    void report_errors() {
         const auto broken = manifests_.broken_files();
         report_.state().broken_files = static_cast<std::uint32_t>(broken.size());
         if (sync_error_) {
             report_.set_last_error(sync_error_->message());
+        } else if (network_error_) {
+            report_.set_last_error(network_error_->message());
         } else {
             report_.set_last_error(broken.empty() ? "" : broken.front().error.message());
         }
     }
 
+    // About devices, routes and neighbours; forgotten when devices are next attached without one.
     void complain(const Error& error) {
-        log::error("{}", error.message());
-        report_.set_last_error(error.message());
+        if (!network_error_ || network_error_->message() != error.message()) {
+            log::error("{}", error.message());
+        }
+        network_error_ = error;
     }
 
     void wait_for_manifests() {
@@ -220,7 +225,7 @@ private:
         if (!change.empty() || sync_.has_failed() || manifests_.ever_parsed_all() != pruned_) {
             bring_into_force(change, noticed);
         } else {
-            report_manifest_errors();
+            report_errors();
         }
     }
 
@@ -285,7 +290,9 @@ private:
         if (auto probed = neighbours_.probe(external_, kProbesEverySecond); !probed) {
             complain(probed.error());
         }
-        devices_.restore();
+        if (auto restored = devices_.restore(); !restored) {
+            complain(restored.error());
+        }
         beat();
     }
 
@@ -305,12 +312,13 @@ private:
     ManifestDirectory& manifests_;
     RouteMonitor& monitor_;
     ServiceSync& sync_;
-    DevicesMap devices_;
+    ServedDevices devices_;
     ManagedNeighbours neighbours_;
     AgentReport report_;
     std::set<unsigned> external_;
     std::set<IpAddress> snat_addresses_;
     std::optional<Error> sync_error_;
+    std::optional<Error> network_error_;
     std::string waiting_for_;
     bool pruned_ = false;
     bool devices_due_ = false;

@@ -52,10 +52,10 @@ Status remove_pins(const std::string& folder) {
 }
 
 Status remove_maps(const std::string& pin_dir) {
-    for (const char* name : kPinnedMapNames) {
-        const std::string path = pin_dir + '/' + name;
-        if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-            return failure_errno("unpin", path);
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(pin_dir, error)) {
+        if (!entry.is_directory() && unlink(entry.path().c_str()) != 0) {
+            return failure_errno("unpin", entry.path());
         }
     }
     for (const char* folder : {"/links", "/programs", "/show", ""}) {

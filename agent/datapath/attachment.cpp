@@ -164,6 +164,9 @@ Result<tc_attachment> Attachment::attach_tc(int ifindex, bool ingress, int progr
 Result<AttachedDevice> Attachment::attach(int ifindex, bool allow_xdp) const {
     AttachedDevice attached;
     const bool want_xdp = allow_xdp && mode_ != AttachMode::tc;
+    if (!want_xdp) {
+        attached.note = allow_xdp ? "--mode tc" : "a tunnel: tc only";
+    }
 
     // Replies first: a request that is forwarded finds its way back prepared.
     auto egress = attach_tc(ifindex, false, programs_.tc_egress());
@@ -223,7 +226,12 @@ std::set<int> known_devices(const std::string& pin_directory) {
 
 void detach_from_device(const std::string& pin_directory, int ifindex) {
     for (const char* hook : {"xdp", "tc_ingress", "tc_egress"}) {
-        unlink(link_pin(pin_directory, hook, ifindex).c_str());
+        const std::string path = link_pin(pin_directory, hook, ifindex);
+        // The kernel frees an unpinned link some time later; detached it is off at once.
+        if (const Fd link(bpf_obj_get(path.c_str())); link) {
+            bpf_link_detach(link.get());
+        }
+        unlink(path.c_str());
     }
     detach_clsact(ifindex, true);
     detach_clsact(ifindex, false);

@@ -27,7 +27,7 @@ enum class AttachMode {
 struct AttachedDevice {
     xdp_attachment xdp = XDP_OFF;
     tc_attachment tc = TC_OFF;
-    std::string note;  // why XDP is off, if it was wanted
+    std::string note;  // why XDP is off; empty if it is on
 };
 
 class Attachment {

@@ -9,8 +9,12 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <vector>
 
 namespace shunt {
 namespace {
@@ -61,6 +65,28 @@ Result<PinDirectory> PinDirectory::open_and_lock(std::string path) {
         return failure_errno("lock pin directory", path);
     }
     return PinDirectory(std::move(path), std::move(lock));
+}
+
+Result<std::uint32_t> pinned_abi(const std::string& pin_directory) {
+    const std::string path = pin_directory + "/control";
+    const Fd map(bpf_obj_get(path.c_str()));
+    if (!map) {
+        return 0;
+    }
+    bpf_map_info info{};
+    __u32 length = sizeof(info);
+    if (bpf_obj_get_info_by_fd(map.get(), &info, &length) != 0) {
+        return failure_errno("inspect", path);
+    }
+    // As large as that build's value; the ABI is its first word.
+    std::vector<std::byte> value(std::max<std::size_t>(info.value_size, sizeof(std::uint32_t)));
+    const std::uint32_t zero = 0;
+    if (bpf_map_lookup_elem(map.get(), &zero, value.data()) != 0) {
+        return failure_errno("read", path);
+    }
+    std::uint32_t abi = 0;
+    std::memcpy(&abi, value.data(), sizeof(abi));
+    return abi;
 }
 
 Status pin_in_place(int fd, const std::string& path) {

@@ -7,6 +7,7 @@
 //   show/<what>                      iterators for cat(1)
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "agent/support/fd.h"
@@ -36,6 +37,10 @@ private:
     std::string path_;
     Fd lock_;
 };
+
+// The ABI of the pinned maps (maps/control.h); 0: none are pinned, or the agent that makes them has only begun. Safe
+// with maps of any build.
+Result<std::uint32_t> pinned_abi(const std::string& pin_directory);
 
 // Pins `fd` at `path`, in place of what is pinned there, without an instant in which nothing is.
 Status pin_in_place(int fd, const std::string& path);

@@ -51,19 +51,13 @@ bool is_pinned(const bpf_map* map) {
 }
 
 Status check_abi(const PinDirectory& pins) {
-    Fd fd(bpf_obj_get(pins.map("control").c_str()));
-    if (!fd) {
-        return {};  // nothing pinned yet
+    const auto abi = pinned_abi(pins.path());
+    if (!abi) {
+        return std::unexpected(abi.error());
     }
-    control value{};
-    std::uint32_t zero = 0;
-    if (bpf_map_lookup_elem(fd.get(), &zero, &value) != 0) {
-        return failure_errno("read", pins.map("control"));
-    }
-    if (value.abi != SHUNT_ABI && value.abi != 0) {
+    if (*abi != SHUNT_ABI && *abi != 0) {
         return failure("take over maps of", pins.path(),
-                       "they have ABI " + std::to_string(value.abi) + ", this build needs " +
-                           std::to_string(SHUNT_ABI) +
+                       "they have ABI " + std::to_string(*abi) + ", this build needs " + std::to_string(SHUNT_ABI) +
                            "; traffic goes on with the old programs. When connections may be lost: "
                            "shunt detach --purge, then start this agent");
     }

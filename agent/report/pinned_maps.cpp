@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/report/pinned_maps.h"
 
+#include "agent/datapath/pin_directory.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -53,6 +55,15 @@ flow4_key partner_key(const flow4_key& key, const flow4& flow) { return partner_
 flow6_key partner_key(const flow6_key& key, const flow6& flow) { return partner_of(key, flow); }
 
 Result<PinnedMaps> PinnedMaps::open(const std::string& pin_dir) {
+    const auto abi = pinned_abi(pin_dir);
+    if (!abi) {
+        return std::unexpected(abi.error());
+    }
+    if (*abi != SHUNT_ABI && *abi != 0) {
+        return failure("read maps of", pin_dir,
+                       "they have ABI " + std::to_string(*abi) + ", this shunt knows " + std::to_string(SHUNT_ABI) +
+                           ": use the binary of the agent that made them; `shunt detach` works with any");
+    }
     PinnedMaps maps(pin_dir);
     for (const char* name : kPinnedMapNames) {
         Fd map(bpf_obj_get((pin_dir + '/' + name).c_str()));
@@ -60,16 +71,6 @@ Result<PinnedMaps> PinnedMaps::open(const std::string& pin_dir) {
             return std::unexpected(cannot_open(pin_dir, name, errno));
         }
         maps.maps_.emplace(name, std::move(map));
-    }
-    control value{};
-    const std::uint32_t zero = 0;
-    if (bpf_map_lookup_elem(maps.fd("control"), &zero, &value) != 0) {
-        return failure_errno("read", pin_dir + "/control");
-    }
-    if (value.abi != SHUNT_ABI && value.abi != 0) {  // 0: the agent has only begun
-        return failure("read maps of", pin_dir,
-                       "they have ABI " + std::to_string(value.abi) + ", this shunt knows " + std::to_string(SHUNT_ABI) +
-                           ": use the binary of the agent that made them; `shunt detach` works with any");
     }
     return maps;
 }

@@ -7,14 +7,14 @@
 #include "bpf/packet/packet.h"
 
 // The client and the port it dials, not the address it dials: a client that turns to another node, or from a
-// node's address to another one's, meets the same backend.
+// node's address to another one's, meets the same backend. Also the beginning of the search for a SNAT port.
 static __always_inline __u64 backend_hash(const struct flow6_key *key)
 {
     __u64 hash = hash_word(0, (__u64)key->saddr[0] << 32 | key->saddr[1]);
 
     hash = hash_word(hash, (__u64)key->saddr[2] << 32 | key->saddr[3]);
     hash = hash_word(hash, (__u64)key->sport << 32 | (__u32)key->dport << 16 | key->protocol);
-    return hash_word(hash, key->sport);
+    return hash_word(hash, 0);  // once more, so that the last word is mixed as well as the first
 }
 
 // The backend's id; 0 if the service has no usable endpoint.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// The flow table behind its five functions: find, put a pair, remove a pair, change state; walking is user
-// space's (agent/datapath/flow_table.h). Nothing else touches flows4 and flows6.
+// The flow table behind its functions: find, put a pair, remove a pair; the state of a found pair changes in
+// flow/state.h. No other program on the packet's way touches flows4 and flows6; user space walks them
+// (agent/datapath/flow_expiry.cpp, agent/report/flow_view.cpp, show.bpf.c).
 //
 // Today a kernel hash for each family. A pair is put by claiming the reply key first, then the request key, and
 // undone if that one is taken: a request entry that is seen has its reply.

@@ -8,6 +8,8 @@
 #include "bpf/hook/mark.h"
 #include "bpf/packet/packet.h"
 
+#define TC_GO_ON TC_ACT_UNSPEC
+
 // Ethernet, the longest IPv4 header, TCP without options.
 #define TC_HEADERS_SIZE (ETH_HLEN + 60 + sizeof(struct tcphdr))
 
@@ -43,6 +45,6 @@ static __always_inline int tc_finish(const struct packet *packet, enum verdict v
     case VERDICT_DROP:
         return TC_ACT_SHOT;
     default:
-        return TC_ACT_UNSPEC;
+        return TC_GO_ON;
     }
 }

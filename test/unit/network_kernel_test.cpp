@@ -20,7 +20,7 @@
 #include "agent/network/devices.h"
 #include "agent/network/neighbours.h"
 #include "agent/network/route_monitor.h"
-#include "agent/network/sysctl.h"
+#include "agent/network/reserved_ports.h"
 
 namespace shunt {
 

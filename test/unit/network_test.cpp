@@ -9,7 +9,7 @@
 #include "agent/network/devices.h"
 #include "agent/network/driver.h"
 #include "agent/network/neighbours.h"
-#include "agent/network/sysctl.h"
+#include "agent/network/reserved_ports.h"
 
 namespace shunt {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/datapath/devices_map.h"
+#include "agent/datapath/served_devices.h"
 
 #include <bpf/bpf.h>
 
@@ -39,11 +39,23 @@ device describe(const ExternalDevice& external, const AttachedDevice& attached) 
 
 }  // namespace
 
-Status DevicesMap::serve_one(const ExternalDevice& wanted) {
+Status ServedDevices::write_down(const ExternalDevice& external, const AttachedDevice& attached) {
+    const device value = describe(external, attached);
+    const std::uint32_t key = external.ifindex;
+    if (int error = bpf_map_update_elem(programs_.map("devices"), &key, &value, BPF_ANY); error != 0) {
+        return failure_errno("describe device", external.name, error);
+    }
+    return {};
+}
+
+Status ServedDevices::serve_one(const ExternalDevice& wanted) {
     const auto ifindex = static_cast<int>(wanted.ifindex);
     if (!wanted.has_link_layer) {
-        log::warn("{} has no Ethernet header: it is left to the stack so far", wanted.name);
-        return {};
+        if (!served_.contains(ifindex)) {
+            log::warn("{} has no Ethernet header: it is left to the stack so far", wanted.name);
+            served_[ifindex] = wanted;
+        }
+        return write_down(wanted, {.note = "no Ethernet header: left to the stack"});
     }
     auto attached = attachment_.attach(ifindex, !wanted.is_tunnel);
     if (!attached) {
@@ -51,10 +63,8 @@ Status DevicesMap::serve_one(const ExternalDevice& wanted) {
         error.object += " (" + wanted.name + ")";
         return std::unexpected(error);
     }
-    const device value = describe(wanted, *attached);
-    const std::uint32_t key = wanted.ifindex;
-    if (int error = bpf_map_update_elem(programs_.map("devices"), &key, &value, BPF_ANY); error != 0) {
-        return failure_errno("describe device", wanted.name, error);
+    if (auto written = write_down(wanted, *attached); !written) {
+        return written;
     }
     if (!served_.contains(ifindex)) {
         log::info("{} (ifindex {}): XDP {}, tc {}{}{}", wanted.name, ifindex,
@@ -65,7 +75,7 @@ Status DevicesMap::serve_one(const ExternalDevice& wanted) {
     return {};
 }
 
-void DevicesMap::forget_others(const std::vector<ExternalDevice>& wanted) {
+void ServedDevices::forget_others(const std::vector<ExternalDevice>& wanted) {
     for (int ifindex : known_devices(pins_.path())) {
         const bool keep = std::ranges::any_of(
             wanted, [&](const ExternalDevice& device) { return static_cast<int>(device.ifindex) == ifindex; });
@@ -78,7 +88,7 @@ void DevicesMap::forget_others(const std::vector<ExternalDevice>& wanted) {
     }
 }
 
-Status DevicesMap::serve(const std::vector<ExternalDevice>& wanted) {
+Status ServedDevices::serve(const std::vector<ExternalDevice>& wanted) {
     Status first;
     for (const ExternalDevice& device : wanted) {
         if (auto served = serve_one(device); !served && first) {
@@ -89,16 +99,16 @@ Status DevicesMap::serve(const std::vector<ExternalDevice>& wanted) {
     return first;
 }
 
-bool DevicesMap::restore() {
-    bool restored = false;
+Status ServedDevices::restore() {
     for (const auto& [ifindex, device] : served_) {
-        if (attachment_.clsact_is_missing(ifindex)) {
+        if (device.has_link_layer && attachment_.clsact_is_missing(ifindex)) {
             log::warn("{}: somebody removed our tc filter: it is put back", device.name);
-            attachment_.attach(ifindex, !device.is_tunnel);
-            restored = true;
+            if (auto attached = attachment_.attach(ifindex, !device.is_tunnel); !attached) {
+                return std::unexpected(attached.error());
+            }
         }
     }
-    return restored;
+    return {};
 }
 
 }  // namespace shunt

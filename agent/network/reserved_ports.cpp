@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/network/sysctl.h"
+#include "agent/network/reserved_ports.h"
 
 #include <fcntl.h>
 #include <unistd.h>

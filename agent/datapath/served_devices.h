@@ -12,20 +12,21 @@
 
 namespace shunt {
 
-class DevicesMap {
+class ServedDevices {
 public:
-    DevicesMap(const PinDirectory& pins, const Programs& programs, AttachMode mode)
+    ServedDevices(const PinDirectory& pins, const Programs& programs, AttachMode mode)
         : pins_(pins), programs_(programs), attachment_(pins, programs, mode) {}
 
     // Attaches to each of `wanted`, leaves every other device that the map or a pinned link names, and makes the map
     // say so. Goes on after an error with the rest; the first one is returned.
     Status serve(const std::vector<ExternalDevice>& wanted);
 
-    // Puts clsact filters back that somebody removed. True if one was missing.
-    bool restore();
+    // Puts clsact filters back that somebody removed.
+    Status restore();
 
 private:
     Status serve_one(const ExternalDevice& wanted);
+    Status write_down(const ExternalDevice& external, const AttachedDevice& attached);
     void forget_others(const std::vector<ExternalDevice>& wanted);
     const PinDirectory& pins_;
     const Programs& programs_;
