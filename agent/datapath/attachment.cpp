@@ -32,6 +32,14 @@ std::uint32_t link_device(int link) {
     return info.type == BPF_LINK_TYPE_XDP || info.type == kLinkTypeTcx ? info.xdp.ifindex : 0;
 }
 
+// The kernel frees an unpinned link some time later; detached it is off at once. Not an error if there is none.
+void release_link(const std::string& path) {
+    if (const Fd link(bpf_obj_get(path.c_str())); link) {
+        bpf_link_detach(link.get());
+    }
+    unlink(path.c_str());
+}
+
 // True if a link was pinned for this device and now runs `program`.
 Result<bool> update_pinned_link(const std::string& path, int ifindex, int program) {
     Fd link(bpf_obj_get(path.c_str()));
@@ -188,7 +196,7 @@ Result<AttachedDevice> Attachment::attach(int ifindex, bool allow_xdp) const {
     }
     // Only once tc has taken over may XDP go.
     if (attached.xdp == XDP_OFF) {
-        unlink(pins_.link("xdp", ifindex).c_str());
+        release_link(pins_.link("xdp", ifindex));
     }
     return attached;
 }
@@ -226,12 +234,7 @@ std::set<int> known_devices(const std::string& pin_directory) {
 
 void detach_from_device(const std::string& pin_directory, int ifindex) {
     for (const char* hook : {"xdp", "tc_ingress", "tc_egress"}) {
-        const std::string path = link_pin(pin_directory, hook, ifindex);
-        // The kernel frees an unpinned link some time later; detached it is off at once.
-        if (const Fd link(bpf_obj_get(path.c_str())); link) {
-            bpf_link_detach(link.get());
-        }
-        unlink(path.c_str());
+        release_link(link_pin(pin_directory, hook, ifindex));
     }
     detach_clsact(ifindex, true);
     detach_clsact(ifindex, false);
