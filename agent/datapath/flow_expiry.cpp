@@ -3,9 +3,9 @@
 
 #include <bpf/bpf.h>
 
-#include <cstring>
 #include <vector>
 
+#include "agent/datapath/flow_pair.h"
 #include "maps/control.h"
 #include "maps/flow.h"
 
@@ -13,26 +13,6 @@ namespace shunt {
 namespace {
 
 constexpr std::uint32_t kBatch = 4096;
-
-void copy_address(__be32& to, const __be32& from) { to = from; }
-void copy_address(__be32 (&to)[4], const __be32 (&from)[4]) { std::memcpy(to, from, sizeof(to)); }
-
-// The other direction's key: the inverse of the translated tuple.
-template <typename Key, typename Flow>
-Key partner_key(const Key& key, const Flow& flow) {
-    Key partner{};
-    copy_address(partner.saddr, flow.daddr);
-    copy_address(partner.daddr, flow.saddr);
-    partner.sport = flow.recipe.dport;
-    partner.dport = flow.recipe.sport;
-    partner.protocol = key.protocol;
-    partner.hook = flow.recipe.kind == RECIPE_LOCAL_REQUEST ? FLOW_EGRESS : FLOW_INGRESS;
-    return partner;
-}
-
-bool is_request(const recipe& recipe) {
-    return recipe.kind == RECIPE_LOCAL_REQUEST || recipe.kind == RECIPE_REMOTE_REQUEST;
-}
 
 bool is_idle(std::uint8_t protocol, const recipe& recipe, std::uint32_t now) {
     const std::uint32_t idle = now - recipe.last_seen;

@@ -13,7 +13,6 @@ namespace shunt {
 // By ifindex. Bits of the kernel's NETDEV_XDP_ACT_*.
 using XdpFeatures = std::map<unsigned, std::uint64_t>;
 inline constexpr std::uint64_t XDP_FEATURE_BASIC = 1;     // XDP_PASS, XDP_DROP, XDP_TX
-inline constexpr std::uint64_t XDP_FEATURE_REDIRECT = 2;  // its programs may redirect
 inline constexpr std::uint64_t XDP_FEATURE_TRANSMIT = 4;  // others may redirect to it (ndo_xdp_xmit)
 
 // nullopt: the kernel can't say, before 6.3.

@@ -37,22 +37,7 @@ Result<std::map<Key, Value>> read_all(int map, const char* name) {
     return entries;
 }
 
-template <typename Key, typename Flow>
-Key partner_of(const Key& key, const Flow& flow) {
-    Key partner{};
-    std::memcpy(&partner.saddr, &flow.daddr, sizeof(partner.saddr));
-    std::memcpy(&partner.daddr, &flow.saddr, sizeof(partner.daddr));
-    partner.sport = flow.recipe.dport;
-    partner.dport = flow.recipe.sport;
-    partner.protocol = key.protocol;
-    partner.hook = flow.recipe.kind == RECIPE_LOCAL_REQUEST ? FLOW_EGRESS : FLOW_INGRESS;
-    return partner;
-}
-
 }  // namespace
-
-flow4_key partner_key(const flow4_key& key, const flow4& flow) { return partner_of(key, flow); }
-flow6_key partner_key(const flow6_key& key, const flow6& flow) { return partner_of(key, flow); }
 
 Result<PinnedMaps> PinnedMaps::open(const std::string& pin_dir) {
     const auto abi = pinned_abi(pin_dir);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/datapath/flow_pair.h"
 #include "agent/report/walk_map.h"
 #include "agent/support/fd.h"
 #include "agent/support/result.h"
@@ -64,13 +65,5 @@ private:
     std::string pin_dir_;
     std::map<std::string, Fd> maps_;
 };
-
-// The flow's entry of the other direction: its key is the inverse of the translated tuple.
-flow4_key partner_key(const flow4_key& key, const flow4& flow);
-flow6_key partner_key(const flow6_key& key, const flow6& flow);
-
-inline bool is_request(const recipe& recipe) {
-    return recipe.kind == RECIPE_LOCAL_REQUEST || recipe.kind == RECIPE_REMOTE_REQUEST;
-}
 
 }  // namespace shunt
