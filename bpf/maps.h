@@ -13,6 +13,7 @@
 #include "maps/device.h"
 #include "maps/event.h"
 #include "maps/flow.h"
+#include "maps/flow_place.h"
 #include "maps/frontend.h"
 #include "maps/service.h"
 #include "maps/slot.h"
@@ -58,18 +59,36 @@ struct {
 } backends SEC(".maps");
 
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 1);  // twice --max-flows
-    __type(key, struct flow4_key);
-    __type(value, struct flow4);
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, FLOW_STRIPES);  // four slots for each of --max-flows
+    __type(key, __u32);
+    __type(value, struct flow4_block);
 } flows4 SEC(".maps");
 
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 1);  // twice --max-flows
-    __type(key, struct flow6_key);
-    __type(value, struct flow6);
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, FLOW_STRIPES);
+    __type(key, __u32);
+    __type(value, struct flow6_block);
 } flows6 SEC(".maps");
+
+// A map with a lock cannot be mapped, so the locks have one of their own.
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 2 * FLOW_STRIPES);
+    __type(key, __u32);
+    __type(value, struct flow_stripe);
+} flow_stripes SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 2);
+    __type(key, __u32);
+    __type(value, struct flow_control);
+} flow_control SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -114,17 +133,48 @@ struct route {
     __u8 pad[3];
 };
 
+// A flow's key as words, and its place in the table (bpf/flow/table.h).
+struct flow_words {
+    __u64 word[sizeof(struct flow6_key) / 8];
+};
+
+struct flow_key_at {
+    struct flow_words key;
+    struct flow_place place;
+};
+
+// An entry that may give way to a new flow. state 0: there is none.
+struct flow_victim {
+    struct flow6_key key, partner;
+    __u16 last_seen;
+    __u8 state;
+    __u8 pad;
+    __be16 port;  // of the SNAT port search
+    __u16 pad2;
+};
+
 // Room for the slow path, which needs more than the 512 bytes of stack. Packets are handled with softirqs off,
 // so one CPU never has two in hand. Not pinned.
 struct slow_path {
     enum address_family family;
     __u32 ifindex;  // where the packet came in
     __u32 flags;    // FLOW_FLAG_* of the packet
+    __u8 hook;      // enum hook
+    __u8 has_flow;  // `found` is the packet's entry
+    __u16 pad2;
+    __u32 now;      // tick
     struct flow6_key request_key, reply_key;  // an IPv4 address stands in the first word, the rest is 0
     struct flow6 request, reply;
-    struct flow6 found;   // copy of the packet's entry, if it has one
+    struct flow6 found;   // copy of the packet's entry, if it has one, or of the one that is to go
+    struct flow_victim victim;  // to be removed
+    struct flow_victim rival;   // the flow that has the wanted SNAT port
+    struct flow_victim oldest;  // of the rivals, if it is half open
+    struct flow_key_at first, second;  // of a flow's two entries
+    __u8 next_state, watch, partner_watch, pad;
+    __u16 epoch;
     __u8 last_hop[12];    // the packet's MAC addresses as an answer to it would carry them: destination, source
-    struct flow4 narrow;  // on its way into flows4
+    __u32 tried;          // SNAT ports; here, because the verifier would follow a variable's every value
+    __u32 service;
     struct frontend_key frontend_key;
     struct route route;
 };

@@ -6,7 +6,7 @@
 // out writable pointers). So each program walks its map itself, a chunk in each call, and the iterator is only what calls it
 // often enough: there are more kernel symbols than chunks. An entry that comes or goes during the walk may be missed
 // or shown twice.
-#include "bpf/maps.h"
+#include "bpf/flow/table.h"
 #include "bpf/show_text.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -29,7 +29,7 @@ static const char frontend_words[4][16] = {"?", "NodePort", "LoadBalancer", "Ext
 static const char placement_words[3][8] = {"?", "here", "remote"};
 static const char backend_words[5][24] = {"?", "ready", "serving-terminating", "terminating", "not-ready"};
 static const char kind_words[3][8] = {"?", "local", "remote"};
-static const char flow_words[5][16] = {"?", "half-open", "replied", "established", "closing"};
+static const char flow_state_words[5][16] = {"?", "half-open", "replied", "established", "closing"};
 static const char treatment_words[9][48] = {
     "?",
     "served",
@@ -170,71 +170,103 @@ int show_backends(struct bpf_iter__ksym *ctx)
     return show(ctx->meta, &backends, show_backend, backends_header, sizeof(backends_header), &done);
 }
 
-static __always_inline int is_request(const struct recipe *recipe)
+struct flow_text {
+    struct text client, frontend, backend, source;
+};
+
+static __always_inline void flow_text4(struct flow_text *text, const struct flow4 *flow)
 {
-    return recipe->kind == RECIPE_LOCAL_REQUEST || recipe->kind == RECIPE_REMOTE_REQUEST;
+    text_endpoint4(&text->client, flow->key.saddr, bpf_ntohs(flow->key.sport));
+    text_endpoint4(&text->frontend, flow->key.daddr, bpf_ntohs(flow->key.dport));
+    text_endpoint4(&text->backend, flow->daddr, bpf_ntohs(flow->recipe.dport));
+    text_endpoint4(&text->source, flow->saddr, bpf_ntohs(flow->recipe.sport));
 }
 
-// One line a flow, from its request entry.
-static __always_inline void show_flow(const struct walk *walk, __u8 protocol, const struct recipe *recipe,
-                                      const struct text *client, const struct text *frontend,
-                                      const struct text *backend, const struct text *source)
+static __always_inline void flow_text6(struct flow_text *text, const struct flow6 *flow)
 {
-    __u32 ticks = (__u32)(bpf_ktime_get_ns() >> TICK_SHIFT) - recipe->last_seen;
-    __u64 idle_s = (__s32)ticks < 0 ? 0 : ((__u64)ticks << TICK_SHIFT) / 1000000000;
-
-    BPF_SEQ_PRINTF(walk->seq, "%-5s  %s > %s > %s  (%s)  %s %s %llus  service-id %u\n", PROTOCOL(protocol), client->bytes,
-                   frontend->bytes, backend->bytes, source->bytes, WORD(kind_words, recipe->kind),
-                   WORD(flow_words, recipe->state), idle_s, recipe->service);
+    text_endpoint6(&text->client, flow->key.saddr, bpf_ntohs(flow->key.sport));
+    text_endpoint6(&text->frontend, flow->key.daddr, bpf_ntohs(flow->key.dport));
+    text_endpoint6(&text->backend, flow->daddr, bpf_ntohs(flow->recipe.dport));
+    text_endpoint6(&text->source, flow->saddr, bpf_ntohs(flow->recipe.sport));
 }
 
-static long show_flow4(void *map, const struct flow4_key *key, const struct flow4 *flow, struct walk *walk)
+// One line a flow, from its request entry; none if it changes meanwhile.
+static __always_inline void show_flow(struct seq_file *seq, const enum address_family family, struct recipe *recipe)
 {
-    enum step step = walk_step(walk);
-    struct text client = {}, frontend = {}, backend = {}, source = {};
+    struct flow_found flow = {.recipe = recipe, .seq = READ_ONCE(recipe->seq)};
+    __s16 ticks = (__u16)(bpf_ktime_get_ns() >> TICK_SHIFT) - recipe->last_seen;
+    __u64 idle_s = ticks < 0 ? 0 : ((__u64)ticks << TICK_SHIFT) / 1000000000;
+    struct flow_text text = {};
+    __u8 protocol;
 
-    if (step != STEP_SHOW || !is_request(&flow->recipe))
-        return step == STEP_STOP;
-    text_endpoint4(&client, key->saddr, bpf_ntohs(key->sport));
-    text_endpoint4(&frontend, key->daddr, bpf_ntohs(key->dport));
-    text_endpoint4(&backend, flow->daddr, bpf_ntohs(flow->recipe.dport));
-    text_endpoint4(&source, flow->saddr, bpf_ntohs(flow->recipe.sport));
-    show_flow(walk, key->protocol, &flow->recipe, &client, &frontend, &backend, &source);
+    order_loads();
+    if (family == IPV4) {
+        flow_text4(&text, (const struct flow4 *)recipe);
+        protocol = ((const struct flow4 *)recipe)->key.protocol;
+    } else {
+        flow_text6(&text, (const struct flow6 *)recipe);
+        protocol = ((const struct flow6 *)recipe)->key.protocol;
+    }
+    if (flow_holds(&flow))
+        BPF_SEQ_PRINTF(seq, "%-5s  %s > %s > %s  (%s)  %s %s %llus  service-id %u\n", PROTOCOL(protocol),
+                       text.client.bytes, text.frontend.bytes, text.backend.bytes, text.source.bytes,
+                       WORD(kind_words, recipe_kind_of(FLOW_INGRESS, recipe->next_hop)),
+                       WORD(flow_state_words, recipe->state), idle_s, recipe->service);
+}
+
+struct flow_walk {
+    struct seq_file *seq;
+    void *block;
+};
+
+static __always_inline long show_slot(const enum address_family family, __u32 slot, struct flow_walk *walk)
+{
+    struct recipe *recipe = flow_at(family, walk->block, slot);
+
+    if (!flow_is_free(family, recipe) && flow_hook_at(family, recipe) == FLOW_INGRESS)
+        show_flow(walk->seq, family, recipe);
     return 0;
 }
 
-static const char flows_header[] =
-    "PROTO  client > frontend > backend  (what the backend sees as the source)  where state idle\n";
+static long show_slot4(__u32 slot, struct flow_walk *walk)
+{
+    return show_slot(IPV4, slot, walk);
+}
+
+static long show_slot6(__u32 slot, struct flow_walk *walk)
+{
+    return show_slot(IPV6, slot, walk);
+}
+
+// The tables are arrays, so a call shows the block of its own number: the time is proportional to the part of the
+// table in use.
+static __always_inline int show_flows(const struct bpf_iter_meta *meta, const enum address_family family, void *slot)
+{
+    __u32 index = meta->seq_num;
+    struct flow_control *control = flow_control_get(family);
+    struct flow_walk walk = {.seq = meta->seq};
+
+    if (meta->seq_num == 0)
+        BPF_SEQ_PRINTF(meta->seq, "%s",
+                       "PROTO  client > frontend > backend  (what the backend sees as the source)  where state idle\n");
+    if (!control || index > flow_shape_new(READ_ONCE(control->shape)))
+        return 0;
+    walk.block = flow_block(family, index);
+    if (walk.block)
+        bpf_loop(FLOW_BLOCK_SLOTS, slot, &walk, 0);
+    return 0;
+}
 
 SEC("iter/ksym")
 int show_flows4(struct bpf_iter__ksym *ctx)
 {
-    static __u64 done;
-
-    return show(ctx->meta, &flows4, show_flow4, flows_header, sizeof(flows_header), &done);
-}
-
-static long show_flow6(void *map, const struct flow6_key *key, const struct flow6 *flow, struct walk *walk)
-{
-    enum step step = walk_step(walk);
-    struct text client = {}, frontend = {}, backend = {}, source = {};
-
-    if (step != STEP_SHOW || !is_request(&flow->recipe))
-        return step == STEP_STOP;
-    text_endpoint6(&client, key->saddr, bpf_ntohs(key->sport));
-    text_endpoint6(&frontend, key->daddr, bpf_ntohs(key->dport));
-    text_endpoint6(&backend, flow->daddr, bpf_ntohs(flow->recipe.dport));
-    text_endpoint6(&source, flow->saddr, bpf_ntohs(flow->recipe.sport));
-    show_flow(walk, key->protocol, &flow->recipe, &client, &frontend, &backend, &source);
-    return 0;
+    return show_flows(ctx->meta, IPV4, show_slot4);
 }
 
 SEC("iter/ksym")
 int show_flows6(struct bpf_iter__ksym *ctx)
 {
-    static __u64 done;
-
-    return show(ctx->meta, &flows6, show_flow6, flows_header, sizeof(flows_header), &done);
+    return show_flows(ctx->meta, IPV6, show_slot6);
 }
 
 // How many values an entry of a per-CPU map has; set before loading.

@@ -6,7 +6,7 @@
 
 // Raised whenever a pinned map's layout or meaning changes. An agent that finds another number refuses
 // the pin directory and names the next step.
-#define SHUNT_ABI 1u
+#define SHUNT_ABI 2u
 
 // A tick is CLOCK_MONOTONIC >> TICK_SHIFT: 2^30 ns, about 1.07 s.
 #define TICK_SHIFT 30

@@ -19,6 +19,9 @@
 #define _Static_assert static_assert
 #endif
 
+// Of what both sides compute alike. The BPF compiler returns structs only from inlined functions.
+#define SHUNT_INLINE static inline __attribute__((always_inline))
+
 // Bytes of an address in the slow-path maps: IPv4 stands in the first four, the rest are 0.
 #define ADDRESS_SIZE 16
 

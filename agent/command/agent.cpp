@@ -15,7 +15,6 @@
 
 #include "agent/datapath/agent_report.h"
 #include "agent/datapath/served_devices.h"
-#include "agent/datapath/flow_expiry.h"
 #include "agent/datapath/programs.h"
 #include "agent/datapath/service_sync.h"
 #include "agent/network/devices.h"
@@ -285,7 +284,6 @@ private:
         }
         if (seconds_ % kUpkeepEverySeconds == 0) {
             take_manifests(monotonic_ns());  // a directory that went and came back is not announced
-            expire_flows();
         }
         if (auto probed = neighbours_.probe(external_, kProbesEverySecond); !probed) {
             complain(probed.error());
@@ -294,17 +292,6 @@ private:
             complain(restored.error());
         }
         beat();
-    }
-
-    void expire_flows() {
-        const auto now = static_cast<std::uint32_t>(monotonic_ns() >> TICK_SHIFT);
-        for (const auto& expired : {expire_flows4(programs_.map("flows4"), now), expire_flows6(programs_.map("flows6"), now)}) {
-            if (!expired) {
-                complain(expired.error());
-            } else if (expired->flows_removed != 0) {
-                log::debug("{} idle flows removed, {} entries seen", expired->flows_removed, expired->entries_seen);
-            }
-        }
     }
 
     const AgentOptions& options_;

@@ -8,20 +8,20 @@
 
 namespace shunt {
 
-inline bool is_request(const recipe& recipe) {
-    return recipe.kind == RECIPE_LOCAL_REQUEST || recipe.kind == RECIPE_REMOTE_REQUEST;
+template <typename Key>
+bool is_request(const Key& key) {
+    return key.hook == FLOW_INGRESS;
 }
 
 // The key of the other direction's entry: the inverse of the translated tuple.
-template <typename Key, typename Flow>
-Key partner_key(const Key& key, const Flow& flow) {
-    Key partner{};
+template <typename Flow>
+auto partner_key(const Flow& flow) {
+    auto partner = flow.key;
     std::memcpy(&partner.saddr, &flow.daddr, sizeof(partner.saddr));
     std::memcpy(&partner.daddr, &flow.saddr, sizeof(partner.daddr));
     partner.sport = flow.recipe.dport;
     partner.dport = flow.recipe.sport;
-    partner.protocol = key.protocol;
-    partner.hook = flow.recipe.kind == RECIPE_LOCAL_REQUEST ? FLOW_EGRESS : FLOW_INGRESS;
+    partner.hook = flow_partner_hook(flow.key.hook, flow.recipe.next_hop);
     return partner;
 }
 

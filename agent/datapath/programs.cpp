@@ -3,7 +3,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sys/mman.h>
 #include <sys/utsname.h>
 
 #include <cstdio>
@@ -11,11 +10,13 @@
 #include <string>
 #include <utility>
 
-#include "forward.skel.h"
+#include "agent/datapath/flow_upkeep.h"
+#include "agent/datapath/order.h"
+#include "agent/support/log.h"
 #include "maps/control.h"
 #include "maps/slot.h"
 
-#include "agent/support/log.h"
+#include "forward.skel.h"  // last: it undefines _Static_assert
 
 namespace shunt {
 namespace {
@@ -105,8 +106,9 @@ Result<Programs> Programs::load(const PinDirectory& pins, const ProgramOptions& 
     skeleton->rodata->snat_port_min = options.snat_port_min;
     skeleton->rodata->snat_port_count = options.snat_port_max - options.snat_port_min + 1;
     skeleton->rodata->fib_lookup_source_flag = kernel_is_at_least(6, 7) ? kFibLookupSource : 0;
-    bpf_map__set_max_entries(skeleton->maps.flows4, 2 * options.max_flows);
-    bpf_map__set_max_entries(skeleton->maps.flows6, 2 * options.max_flows);
+    skeleton->rodata->strongly_ordered = kStronglyOrdered;
+    bpf_map__set_max_entries(skeleton->maps.flows4, flow_blocks(options.max_flows));
+    bpf_map__set_max_entries(skeleton->maps.flows6, flow_blocks(options.max_flows));
 
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton->obj) {
@@ -132,30 +134,31 @@ Result<Programs> Programs::load(const PinDirectory& pins, const ProgramOptions& 
     if (auto mapped = programs.map_memory(); !mapped) {
         return std::unexpected(mapped.error());
     }
-    programs.control_->abi = SHUNT_ABI;
+    if (auto prepared = prepare_flow_tables(programs.flow_maps()); !prepared) {
+        return std::unexpected(prepared.error());
+    }
+    if (auto started = start_flow_upkeep(pins); !started) {
+        return std::unexpected(started.error());
+    }
+    programs.control_page()->abi = SHUNT_ABI;
     return programs;
 }
 
 Status Programs::map_memory() {
-    const std::size_t page = sysconf(_SC_PAGESIZE);
-    void* memory = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, map("control"), 0);
-    if (memory == MAP_FAILED) {
-        return failure_errno("map", "control");
+    auto control = Mapping::open(map("control"), sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, "control");
+    auto slots = Mapping::open(map("slots"), std::size_t{slots_size()} * sizeof(std::uint32_t), PROT_READ | PROT_WRITE, "slots");
+    if (!control || !slots) {
+        return std::unexpected((control ? slots : control).error());
     }
-    control_ = static_cast<control*>(memory);
-    memory = mmap(nullptr, std::size_t{slots_size()} * sizeof(std::uint32_t), PROT_READ | PROT_WRITE, MAP_SHARED,
-                  map("slots"), 0);
-    if (memory == MAP_FAILED) {
-        return failure_errno("map", "slots");
-    }
-    slots_ = static_cast<std::uint32_t*>(memory);
+    control_ = std::move(*control);
+    slots_ = std::move(*slots);
     return {};
 }
 
 Programs::Programs(Programs&& other) noexcept
     : skeleton_(std::exchange(other.skeleton_, nullptr)),
-      control_(std::exchange(other.control_, nullptr)),
-      slots_(std::exchange(other.slots_, nullptr)) {}
+      control_(std::move(other.control_)),
+      slots_(std::move(other.slots_)) {}
 
 Programs& Programs::operator=(Programs&& other) noexcept {
     std::swap(skeleton_, other.skeleton_);
@@ -164,15 +167,7 @@ Programs& Programs::operator=(Programs&& other) noexcept {
     return *this;
 }
 
-Programs::~Programs() {
-    if (control_ != nullptr) {
-        munmap(control_, sysconf(_SC_PAGESIZE));
-    }
-    if (slots_ != nullptr) {
-        munmap(slots_, std::size_t{slots_size()} * sizeof(std::uint32_t));
-    }
-    forward_bpf__destroy(skeleton_);
-}
+Programs::~Programs() { forward_bpf__destroy(skeleton_); }
 
 int Programs::xdp_ingress() const { return bpf_program__fd(skeleton_->progs.xdp_ingress); }
 int Programs::tc_ingress() const { return bpf_program__fd(skeleton_->progs.tc_ingress); }
@@ -181,9 +176,9 @@ int Programs::tc_egress() const { return bpf_program__fd(skeleton_->progs.tc_egr
 
 int Programs::map(const char* name) const { return bpf_object__find_map_fd_by_name(skeleton_->obj, name); }
 
-control* Programs::control_page() const { return control_; }
-std::uint32_t* Programs::slots() const { return slots_; }
+control* Programs::control_page() const { return static_cast<control*>(control_.data()); }
+std::uint32_t* Programs::slots() const { return static_cast<std::uint32_t*>(slots_.data()); }
 std::uint32_t Programs::slots_size() const { return 2 * bpf_map__max_entries(skeleton_->maps.slots); }
-std::uint32_t Programs::max_flows() const { return bpf_map__max_entries(skeleton_->maps.flows4) / 2; }
+FlowMaps Programs::flow_maps() const { return {map("flows4"), map("flows6"), map("flow_control")}; }
 
 }  // namespace shunt

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <memory>
 
+#include "agent/datapath/flow_table.h"
 #include "agent/datapath/pin_directory.h"
+#include "agent/support/mapping.h"
 #include "agent/support/result.h"
 
 struct forward_bpf;
@@ -37,14 +39,13 @@ public:
     control* control_page() const;        // the mapped `control`
     std::uint32_t* slots() const;         // the mapped `slots`
     std::uint32_t slots_size() const;     // slots, not values of the map
-    std::uint32_t max_flows() const;      // what the pinned maps have room for
+    FlowMaps flow_maps() const;
 
 private:
     explicit Programs(forward_bpf* skeleton) : skeleton_(skeleton) {}
     Status map_memory();
     forward_bpf* skeleton_ = nullptr;
-    control* control_ = nullptr;
-    std::uint32_t* slots_ = nullptr;
+    Mapping control_, slots_;
 };
 
 }  // namespace shunt

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/report/flow_view.h"
 
-#include <bpf/bpf.h>
-
 #include <algorithm>
 #include <tuple>
 
@@ -11,8 +9,9 @@
 namespace shunt {
 namespace {
 
-template <typename Key, typename Flow>
-FlowRow flow_row(const Key& key, const Flow& flow, std::uint64_t now_ns) {
+template <typename Flow>
+FlowRow flow_row(const Flow& flow, std::uint64_t now_ns) {
+    const auto& key = flow.key;
     const recipe& recipe = flow.recipe;
     FlowRow row{
         .protocol = static_cast<l4_protocol>(key.protocol),
@@ -24,7 +23,7 @@ FlowRow flow_row(const Key& key, const Flow& flow, std::uint64_t now_ns) {
         .idle_s = idle_seconds(recipe.last_seen, now_ns),
         .service = recipe.service,
     };
-    if (recipe.kind == RECIPE_REMOTE_REQUEST) {
+    if (recipe_kind_of(key.hook, recipe.next_hop) == RECIPE_REMOTE_REQUEST) {
         row.source = address_port(flow.saddr, recipe.sport);
     }
     return row;
@@ -32,8 +31,8 @@ FlowRow flow_row(const Key& key, const Flow& flow, std::uint64_t now_ns) {
 
 }  // namespace
 
-std::uint64_t idle_seconds(std::uint32_t last_seen, std::uint64_t now_ns) {
-    const auto ticks = static_cast<std::int32_t>(static_cast<std::uint32_t>(now_ns >> TICK_SHIFT) - last_seen);
+std::uint64_t idle_seconds(std::uint16_t last_seen, std::uint64_t now_ns) {
+    const auto ticks = static_cast<std::int16_t>(static_cast<std::uint16_t>(now_ns >> TICK_SHIFT) - last_seen);
     return ticks <= 0 ? 0 : (static_cast<std::uint64_t>(ticks) << TICK_SHIFT) / 1000000000;
 }
 
@@ -45,25 +44,24 @@ bool FlowFilter::accepts(const FlowRow& row) const {
 
 Result<std::vector<FlowRow>> read_flows(const PinnedMaps& maps, const FlowFilter& filter, std::uint64_t now_ns) {
     std::vector<FlowRow> rows;
-    auto walked = maps.walk_flows([&](const auto& key, const auto& flow) {
-        if (!is_request(flow.recipe)) {
+    const auto tables = maps.flows();
+    if (!tables) {
+        return std::unexpected(tables.error());
+    }
+    tables->walk([&](const auto& flow) {
+        if (!is_request(flow.key)) {
             return;
         }
-        FlowRow row = flow_row(key, flow, now_ns);
+        FlowRow row = flow_row(flow, now_ns);
         if (!filter.accepts(row)) {
             return;
         }
-        const auto reply_key = partner_key(key, flow);
-        std::remove_cvref_t<decltype(flow)> reply{};
-        const int map = maps.fd(row.client.address.family == IPV4 ? "flows4" : "flows6");
-        if (bpf_map_lookup_elem(map, &reply_key, &reply) == 0) {
+        const auto reply = tables->find(partner_key(flow));
+        if (reply.key.protocol != 0) {
             row.idle_s = std::min(row.idle_s, idle_seconds(reply.recipe.last_seen, now_ns));
         }
         rows.push_back(std::move(row));
     });
-    if (!walked) {
-        return std::unexpected(walked.error());
-    }
     std::ranges::sort(rows, {}, [](const FlowRow& row) { return std::tuple(row.client, row.frontend, row.protocol); });
     return rows;
 }

@@ -37,7 +37,7 @@ struct FlowFilter {
 // `now_ns`: CLOCK_MONOTONIC. In order of client, frontend, protocol.
 Result<std::vector<FlowRow>> read_flows(const PinnedMaps& maps, const FlowFilter& filter, std::uint64_t now_ns);
 
-// Seconds since a tick of maps/control.h.
-std::uint64_t idle_seconds(std::uint32_t last_seen, std::uint64_t now_ns);
+// Seconds since a tick of maps/control.h, modulo 2^16.
+std::uint64_t idle_seconds(std::uint16_t last_seen, std::uint64_t now_ns);
 
 }  // namespace shunt

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string_view>
 
+#include "agent/datapath/order.h"
 #include "agent/datapath/pin_directory.h"
 #include "show.skel.h"
 
@@ -16,7 +17,7 @@ namespace shunt {
 namespace {
 
 // What the programs walk; the other maps of bpf/maps.h are declared, and not used.
-constexpr const char* kShown[] = {"services", "frontends", "backends", "flows4", "flows6", "counters"};
+constexpr const char* kShown[] = {"services", "frontends", "backends", "flows4", "flows6", "flow_control", "counters"};
 
 // The maps of the node, in place of new ones.
 Status take_pinned_maps(bpf_object* object, const std::string& pin_dir) {
@@ -57,6 +58,7 @@ Status pin_iterators(const std::string& pin_dir) {
     if (!skeleton) {
         return failure_errno("open programs of", pin_dir + "/show");
     }
+    skeleton->rodata->strongly_ordered = kStronglyOrdered;
     skeleton->rodata->possible_cpus = static_cast<std::uint32_t>(libbpf_num_possible_cpus());
     if (auto taken = take_pinned_maps(skeleton->obj, pin_dir); !taken) {
         return taken;

@@ -124,13 +124,17 @@ Result<std::map<std::uint32_t, service_counters>> PinnedMaps::service_counts() c
     return sums;
 }
 
+Result<FlowTables> PinnedMaps::flows() const {
+    return FlowTables::open({.flows4 = fd("flows4"), .flows6 = fd("flows6"), .control = fd("flow_control")});
+}
+
 Result<std::uint32_t> PinnedMaps::max_flows() const {
     bpf_map_info info{};
     __u32 length = sizeof(info);
     if (bpf_obj_get_info_by_fd(fd("flows4"), &info, &length) != 0) {
         return failure_errno("inspect", pin_dir_ + "/flows4");
     }
-    return info.max_entries / 2;
+    return flows_of_blocks(info.max_entries);
 }
 
 }  // namespace shunt

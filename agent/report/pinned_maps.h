@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/datapath/flow_pair.h"
+#include "agent/datapath/flow_table.h"
 #include "agent/report/walk_map.h"
 #include "agent/support/fd.h"
 #include "agent/support/result.h"
@@ -25,8 +26,8 @@ namespace shunt {
 inline constexpr const char* kDefaultPinDir = "/sys/fs/bpf/shunt";
 
 // Every map that is pinned, by the name of its pin.
-inline constexpr std::array kPinnedMapNames = {"frontends", "services", "slots",    "backends",         "flows4", "flows6",
-                                               "devices",   "counters", "service_counters", "control", "agent_state"};
+inline constexpr std::array kPinnedMapNames = {"frontends", "services", "slots",    "backends", "flows4", "flows6", "flow_control",
+                                               "devices", "counters", "service_counters", "control", "agent_state"};
 
 class PinnedMaps {
 public:
@@ -46,17 +47,7 @@ public:
     // How many flows of each family have room.
     Result<std::uint32_t> max_flows() const;
 
-    // Calls visit(const flow4_key&, const flow4&) and visit(const flow6_key&, const flow6&) for each entry, two a flow.
-    template <typename Visit>
-    Status walk_flows(Visit&& visit) const {
-        auto walked = walk_map<flow4_key, flow4>(fd("flows4"), "flows4", 1,
-                                                 [&](const flow4_key& key, const flow4* flow) { visit(key, *flow); });
-        if (!walked) {
-            return walked;
-        }
-        return walk_map<flow6_key, flow6>(fd("flows6"), "flows6", 1,
-                                          [&](const flow6_key& key, const flow6* flow) { visit(key, *flow); });
-    }
+    Result<FlowTables> flows() const;
 
     int fd(const std::string& name) const { return maps_.at(name).get(); }
 

@@ -127,18 +127,27 @@ bool ServiceRow::lacks_endpoints() const {
     });
 }
 
-Result<FlowCounts> count_flows(const PinnedMaps& maps) {
+// A flow names its service, and its backend by address and port.
+Result<FlowCounts> count_flows(const PinnedMaps& maps, const std::map<std::uint32_t, backend>& backends) {
+    const auto tables = maps.flows();
+    if (!tables) {
+        return std::unexpected(tables.error());
+    }
+    std::map<std::pair<std::uint32_t, AddressPort>, std::uint32_t> ids;
+    for (const auto& [id, value] : backends) {
+        ids[{value.service, address_port(value.family, value.address, value.port)}] = id;
+    }
     FlowCounts counts;
-    auto walked = maps.walk_flows([&](const auto&, const auto& flow) {
-        if (is_request(flow.recipe)) {
+    tables->walk([&](const auto& flow) {
+        if (is_request(flow.key)) {
             counts.total++;
             counts.by_service[flow.recipe.service]++;
-            counts.by_backend[flow.recipe.backend]++;
+            const auto found = ids.find({flow.recipe.service, address_port(flow.daddr, flow.recipe.dport)});
+            if (found != ids.end()) {
+                counts.by_backend[found->second]++;
+            }
         }
     });
-    if (!walked) {
-        return std::unexpected(walked.error());
-    }
     return counts;
 }
 
@@ -147,9 +156,12 @@ Result<ServiceMaps> read_service_maps(const PinnedMaps& maps) {
     auto backends = maps.backends();
     auto frontends = maps.frontends();
     auto counts = maps.service_counts();
-    auto flows = count_flows(maps);
-    if (const Error* error = first_error(services, backends, frontends, counts, flows)) {
+    if (const Error* error = first_error(services, backends, frontends, counts)) {
         return std::unexpected(*error);
+    }
+    auto flows = count_flows(maps, *backends);
+    if (!flows) {
+        return std::unexpected(flows.error());
     }
     return ServiceMaps{std::move(*services), std::move(*backends), std::move(*frontends), std::move(*counts),
                        std::move(*flows)};

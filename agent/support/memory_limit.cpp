@@ -11,9 +11,8 @@
 namespace shunt {
 namespace {
 
-// Both entries of a flow in a preallocated kernel hash with its buckets, IPv4 and IPv6 together (measured with
-// memlock of bpftool: 2 x 136 and 2 x 184 bytes).
-constexpr std::uint64_t kBytesPerFlow = 640;
+// Four slots of 64 bytes for IPv4 and four of 128 for IPv6.
+constexpr std::uint64_t kBytesPerFlow = 768;
 constexpr std::uint64_t kShareOfMemory = 256;
 
 std::uint64_t read_number(const std::string& path) {

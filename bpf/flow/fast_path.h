@@ -1,60 +1,67 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// The packet's way once it is parsed: one look-up, its recipe, out. What a recipe cannot answer goes through
-// flow_slow_path and comes back.
+// The packet's way once it is parsed: one look-up, its recipe, out. What a recipe cannot answer is for
+// flow/slow_path.h, a program of its own.
 #pragma once
 
-#include "bpf/flow/open.h"
+#include "bpf/clock.h"
+#include "bpf/decide/frontend.h"
+#include "bpf/flow/snat_port.h"
 #include "bpf/packet/rewrite.h"
 
-// The packet has no flow, or its flow watches for packets like it. VERDICT_CONTINUE: look again.
-static __noinline enum verdict flow_slow_path(void *ctx, struct slow_path *slow, struct recipe *recipe)
-{
-    if (recipe && !flow_note(slow, recipe))
-        return VERDICT_CONTINUE;
-    return flow_open(ctx, slow);
-}
+struct flow_of_packet {
+    struct flow_found found;
+    struct flow_words key;
+    __u8 hook;  // of the key
+};
 
-static __always_inline struct slow_path *slow_path_enter(const struct packet *packet, const enum address_family family,
-                                                         const struct flow4_key *key4, const struct flow6_key *key6,
-                                                         const struct recipe *recipe)
+// The key of the packet's entry, and the entry. At ingress a port of the SNAT range says that the packet is likely a
+// backend's reply; if it is not (a frontend or client with such a port), it is looked up as a request too.
+static __always_inline struct flow_of_packet flow_of_packet(const enum address_family family,
+                                                            const struct packet *packet)
 {
-    __u32 zero = 0;
-    struct ethhdr *ethernet = packet->data;
-    struct slow_path *slow = bpf_map_lookup_elem(&scratch, &zero);
+    struct flow_of_packet flow = {
+        .hook = packet->hook == HOOK_TC_EGRESS        ? FLOW_EGRESS
+                : snat_has_port(packet->dport) ? FLOW_INGRESS_SNAT
+                                               : FLOW_INGRESS,
+    };
 
-    if (!slow)
-        return 0;
-    slow->family = family;
-    slow->ifindex = packet->ifindex;
-    slow->flags = packet->flags;
-    if ((void *)(ethernet + 1) <= packet->data_end) {
-        __builtin_memcpy(slow->last_hop, ethernet->h_source, ETH_ALEN);
-        __builtin_memcpy(slow->last_hop + ETH_ALEN, ethernet->h_dest, ETH_ALEN);
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < 2; i++) {
+        flow.key = flow_words_of_packet(family, packet, flow.hook);
+        flow.found = flow_find(family, &flow.key, flow.hook);
+        if (flow.found.recipe || flow.hook != FLOW_INGRESS_SNAT)
+            break;
+        flow.hook = FLOW_INGRESS;
     }
-    if (family == IPV4)
-        flow_key_widen(&slow->request_key, key4);
-    else
-        slow->request_key = *key6;
-    if (recipe)
-        flow_widen(family, &slow->found, recipe);
-    return slow;
+    return flow;
 }
 
 // Without the neighbour's MAC address only tc can send; neither can XDP by a device that takes no frames from it.
-static __always_inline enum verdict xdp_way_out(const struct packet *packet, const struct recipe *recipe)
+static __always_inline enum verdict way_out(const struct packet *packet, const struct recipe *recipe)
 {
+    if (packet->hook != HOOK_XDP)
+        return VERDICT_SEND;
     if (likely(recipe->ifindex == packet->ifindex && recipe->next_hop & NEXT_HOP_XDP_TX))
         return VERDICT_SEND_BACK;
     return recipe->next_hop & NEXT_HOP_XDP_REDIRECT ? VERDICT_SEND : VERDICT_HAND_TO_TC;
 }
 
-// Does the packet leave by a way of ours? A local reply does if it would go by another device than the one its
-// request came in on.
-static __always_inline int needs_next_hop(const struct packet *packet, const struct recipe *recipe)
+// To a pod of this node. The stack sees to TTL, MTU and the way.
+static __always_inline enum verdict follow_local_request(struct packet *packet, const struct recipe *recipe,
+                                                         const enum address_family family)
 {
-    if (recipe->kind == RECIPE_LOCAL_REQUEST)
-        return 0;
-    return recipe->kind != RECIPE_LOCAL_REPLY || unlikely(recipe->ifindex != packet->ifindex);
+    return rewrite(packet, recipe, family, 0) ? drop(DROP_REWRITE_FAILED) : VERDICT_DELIVER;
+}
+
+// From a pod of this node: as the stack sends it, unless that is by another device than the one its request came in on.
+static __always_inline enum verdict follow_local_reply(struct packet *packet, const struct recipe *recipe,
+                                                       const enum address_family family)
+{
+    int elsewhere = recipe->ifindex != packet->ifindex;
+
+    if (rewrite(packet, recipe, family, 0) || (elsewhere && rewrite_macs(packet, recipe)))
+        return drop(DROP_REWRITE_FAILED);
+    return elsewhere ? VERDICT_SEND : VERDICT_DELIVER;
 }
 
 // Between the client and a backend on another node.
@@ -67,83 +74,77 @@ static __always_inline enum verdict follow_remote(struct packet *packet, const s
         return pass(PASSED_OVER_MTU);
     if (unlikely(packet->hop_limit <= 1))
         return drop(DROP_TTL_EXCEEDED);
-    verdict = packet->hook == HOOK_XDP ? xdp_way_out(packet, recipe) : VERDICT_SEND;
+    verdict = way_out(packet, recipe);
     if (unlikely(verdict == VERDICT_HAND_TO_TC))
         return verdict;
-    if (rewrite(packet, recipe, family) || rewrite_hop_limit(packet, family) || rewrite_macs(packet, recipe))
+    if (rewrite(packet, recipe, family, 1) || rewrite_hop_limit(packet, family) || rewrite_macs(packet, recipe))
         return drop(DROP_REWRITE_FAILED);
-    count(recipe->kind == RECIPE_REMOTE_REQUEST ? FORWARDED_REMOTE_REQUEST : FORWARDED_REMOTE_REPLY);
     return verdict;
 }
 
-// To or from a pod of this node. The stack sees to TTL and MTU.
-static __always_inline enum verdict follow_local(struct packet *packet, const struct recipe *recipe,
-                                                 const enum address_family family, int out)
+static __always_inline enum verdict follow(struct packet *packet, const struct flow_found *flow, enum recipe_kind kind,
+                                           const enum address_family family)
 {
-    if (rewrite(packet, recipe, family) || (out && rewrite_macs(packet, recipe)))
-        return drop(DROP_REWRITE_FAILED);
-    count(recipe->kind == RECIPE_LOCAL_REQUEST ? FORWARDED_LOCAL_REQUEST : FORWARDED_LOCAL_REPLY);
-    return out ? VERDICT_SEND : VERDICT_DELIVER;
+    enum verdict verdict;
+
+    packet->out_ifindex = flow->recipe->ifindex;
+    packet->resolve = flow->recipe->next_hop == NEXT_HOP_UNRESOLVED;
+    if (packet->hook == HOOK_TC_EGRESS)
+        verdict = follow_local_reply(packet, flow->recipe, family);
+    else if (kind == RECIPE_LOCAL_REQUEST)
+        verdict = follow_local_request(packet, flow->recipe, family);
+    else
+        verdict = follow_remote(packet, flow->recipe, family);
+    if (!verdict_is_forwarded(verdict))
+        return verdict;
+    if (unlikely(!flow_holds(flow)))
+        return drop(DROP_FLOW_CHANGED);
+    count(FORWARDED_LOCAL_REQUEST + (kind - RECIPE_LOCAL_REQUEST));
+    return verdict;
 }
 
-static __always_inline struct recipe *find(const enum address_family family, const struct flow4_key *key4,
-                                           const struct flow6_key *key6)
+// Does the packet leave by a way of ours? A local reply does if it would go by another device than the one its
+// request came in on.
+static __always_inline int needs_next_hop(const struct packet *packet, const struct recipe *recipe,
+                                          enum recipe_kind kind)
 {
-    return family == IPV4 ? flow_find4(key4) : flow_find6(key6);
+    if (packet->hook == HOOK_TC_EGRESS)
+        return unlikely(recipe->ifindex != packet->ifindex);
+    return kind != RECIPE_LOCAL_REQUEST;
 }
 
+static __always_inline int next_hop_is_stale(const struct recipe *recipe, int second_passed, __u32 now)
+{
+    const struct control *control = control_get();
+
+    if (!control)
+        return 0;
+    return recipe->epoch != (__u16)control->route_epoch || recipe->next_hop == NEXT_HOP_UNRESOLVED ||
+           (second_passed && agent_is_silent(control, now));
+}
+
+// What most packets need: a recipe that answers all. VERDICT_SLOW: the slow path has to see this one.
 static __always_inline enum verdict forward(struct packet *packet, const enum address_family family)
 {
-    const struct control *control;
-    struct flow4_key key4;
-    struct flow6_key key6;
-    struct recipe *recipe;
-    struct slow_path *slow;
-    enum verdict verdict;
+    struct flow_of_packet flow = flow_of_packet(family, packet);
+    struct recipe *recipe = flow.found.recipe;
+    enum recipe_kind kind;
     int second_passed;
     __u32 now;
 
-    if (family == IPV4)
-        key4 = flow4_key_of(packet);
-    else
-        flow6_key_of(&key6, packet);
-    recipe = find(family, &key4, &key6);
-    if (!recipe && packet->hook == HOOK_TC_EGRESS)
-        return VERDICT_PASS;
-    if (unlikely(!recipe || packet->flags & recipe->watch)) {
-        slow = slow_path_enter(packet, family, &key4, &key6, recipe);
-        if (!slow)
+    if (!recipe) {
+        if (packet->hook == HOOK_TC_EGRESS || !frontend_of_packet(packet, family))
             return VERDICT_PASS;
-        verdict = flow_slow_path(packet->ctx, slow, recipe);
-        if (verdict != VERDICT_CONTINUE)
-            return verdict;
-        recipe = find(family, &key4, &key6);
-        if (!recipe)
-            return drop(DROP_FLOW_TABLE_FULL);
+        return VERDICT_SLOW;
     }
-
+    if (unlikely(packet->flags & recipe->watch))
+        return VERDICT_SLOW;
     now = tick_now();
-    second_passed = recipe->last_seen != now;
+    second_passed = recipe->last_seen != (__u16)now;
     if (second_passed)
         recipe->last_seen = now;
-    if (!needs_next_hop(packet, recipe))
-        return follow_local(packet, recipe, family, 0);
-
-    control = control_get();
-    if (!control)
-        return VERDICT_PASS;
-    if (unlikely(recipe->epoch != (__u16)control->route_epoch || recipe->next_hop == NEXT_HOP_UNRESOLVED ||
-                 (second_passed && agent_is_silent(control, now)))) {
-        slow = slow_path_enter(packet, family, &key4, &key6, recipe);
-        if (!slow)
-            return VERDICT_PASS;
-        verdict = route_refresh(packet->ctx, slow, recipe);
-        if (verdict != VERDICT_CONTINUE)
-            return verdict;
-    }
-    packet->out_ifindex = recipe->ifindex;
-    packet->resolve = recipe->next_hop == NEXT_HOP_UNRESOLVED;
-    if (packet->hook == HOOK_TC_EGRESS)
-        return follow_local(packet, recipe, family, recipe->ifindex != packet->ifindex);
-    return follow_remote(packet, recipe, family);
+    kind = recipe_kind_of(flow.hook, recipe->next_hop);
+    if (needs_next_hop(packet, recipe, kind) && unlikely(next_hop_is_stale(recipe, second_passed, now)))
+        return VERDICT_SLOW;
+    return follow(packet, &flow.found, kind, family);
 }

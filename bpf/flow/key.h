@@ -2,10 +2,13 @@
 // Keys of flow entries, read from a packet or derived from the entry of the other direction.
 //
 // The slow path speaks of struct flow6_key and struct flow6 for both families: an IPv4 address stands in the
-// first word of an address, the rest is 0. flow/table.h narrows them on the way into flows4.
+// first word of an address, the rest is 0. The table works with keys as words: 2 or 5 of them.
 #pragma once
 
+#include "bpf/maps.h"
 #include "bpf/packet/packet.h"
+
+#define FLOW_KEY_WORDS(family) ((family) == IPV4 ? sizeof(struct flow4_key) / 8 : sizeof(struct flow6_key) / 8)
 
 static __always_inline void address_copy(__be32 *to, const __be32 *from)
 {
@@ -15,49 +18,57 @@ static __always_inline void address_copy(__be32 *to, const __be32 *from)
     to[3] = from[3];
 }
 
-static __always_inline enum flow_hook flow_hook(enum hook hook)
+// Of the packet, which must have been parsed as this family, for an entry of this hook.
+static __always_inline struct flow_words flow_words_of_packet(const enum address_family family,
+                                                              const struct packet *packet, enum flow_hook hook)
 {
-    return hook == HOOK_TC_EGRESS ? FLOW_EGRESS : FLOW_INGRESS;
-}
+    struct flow_words words = {};
+    __u64 rest = packet->sport | (__u64)packet->dport << 16 | (__u64)packet->protocol << 32 | (__u64)hook << 40;
 
-// The packet must have been parsed as IPv4.
-static __always_inline struct flow4_key flow4_key_of(const struct packet *packet)
-{
-    struct iphdr *ip = packet->data + L3_OFFSET;
-    struct flow4_key key = {
-        .sport = packet->sport,
-        .dport = packet->dport,
-        .protocol = packet->protocol,
-        .hook = flow_hook(packet->hook),
-    };
+    if (family == IPV4) {
+        struct iphdr *ip = packet->data + L3_OFFSET;
 
-    if ((void *)(ip + 1) <= packet->data_end) {
-        key.saddr = ip->saddr;
-        key.daddr = ip->daddr;
+        if ((void *)(ip + 1) <= packet->data_end)
+            words.word[0] = ip->saddr | (__u64)ip->daddr << 32;
+        words.word[1] = rest;
+    } else {
+        struct ipv6hdr *ip = packet->data + L3_OFFSET;
+
+        if ((void *)(ip + 1) <= packet->data_end)
+            for (int i = 0; i < 4; i++)
+                words.word[i] = ((__be32 *)&ip->saddr)[2 * i] | (__u64)((__be32 *)&ip->saddr)[2 * i + 1] << 32;
+        words.word[4] = rest;
     }
-    return key;
+    return words;
 }
 
-// The packet must have been parsed as IPv6.
-static __always_inline void flow6_key_of(struct flow6_key *key, const struct packet *packet)
+static __always_inline struct flow_words flow_words_of(const enum address_family family, const struct flow6_key *wide)
 {
-    struct ipv6hdr *ip = packet->data + L3_OFFSET;
+    struct flow_words words = {};
 
-    *key = (struct flow6_key){
-        .sport = packet->sport,
-        .dport = packet->dport,
-        .protocol = packet->protocol,
-        .hook = flow_hook(packet->hook),
-    };
-    if ((void *)(ip + 1) <= packet->data_end) {
-        address_copy(key->saddr, ip->saddr.in6_u.u6_addr32);
-        address_copy(key->daddr, ip->daddr.in6_u.u6_addr32);
+    if (family == IPV4) {
+        struct flow4_key *key = (struct flow4_key *)&words;
+
+        key->saddr = wide->saddr[0];
+        key->daddr = wide->daddr[0];
+        key->sport = wide->sport;
+        key->dport = wide->dport;
+        key->protocol = wide->protocol;
+        key->hook = wide->hook;
+    } else {
+        words = *(const struct flow_words *)wide;
     }
+    return words;
 }
 
-static __always_inline void flow_key_widen(struct flow6_key *wide, const struct flow4_key *key)
+static __always_inline struct flow6_key flow_key_of_words(const enum address_family family,
+                                                          const struct flow_words *words)
 {
-    *wide = (struct flow6_key){
+    const struct flow4_key *key = (const struct flow4_key *)words;
+
+    if (family == IPV6)
+        return *(const struct flow6_key *)words;
+    return (struct flow6_key){
         .saddr = {key->saddr},
         .daddr = {key->daddr},
         .sport = key->sport,
@@ -67,38 +78,32 @@ static __always_inline void flow_key_widen(struct flow6_key *wide, const struct 
     };
 }
 
-static __always_inline struct flow4_key flow_key_narrow(const struct flow6_key *wide)
+// `recipe` is the head of a struct flow4 or flow6, by family. The key of `wide` is not filled.
+static __always_inline void flow_widen(const enum address_family family, struct flow6 *wide, const struct recipe *recipe)
 {
-    return (struct flow4_key){
-        .saddr = wide->saddr[0],
-        .daddr = wide->daddr[0],
-        .sport = wide->sport,
-        .dport = wide->dport,
-        .protocol = wide->protocol,
-        .hook = wide->hook,
-    };
-}
-
-// `recipe` is the head of a struct flow4 or flow6, by family.
-static __always_inline void flow_widen(enum address_family family, struct flow6 *wide, const struct recipe *recipe)
-{
+    wide->recipe = *recipe;
     if (family == IPV4) {
         const struct flow4 *flow = (const struct flow4 *)recipe;
 
-        *wide = (struct flow6){.recipe = flow->recipe, .saddr = {flow->saddr}, .daddr = {flow->daddr}};
+        address_copy(wide->saddr, (__be32[4]){flow->saddr});
+        address_copy(wide->daddr, (__be32[4]){flow->daddr});
     } else {
-        *wide = *(const struct flow6 *)recipe;
+        const struct flow6 *flow = (const struct flow6 *)recipe;
+
+        address_copy(wide->saddr, flow->saddr);
+        address_copy(wide->daddr, flow->daddr);
     }
 }
 
 // The other direction's key is the inverse of the translated tuple, in both directions.
-static __always_inline void flow_partner_key(struct flow6_key *partner, __u8 protocol, const struct flow6 *flow)
+static __always_inline void flow_partner_key(struct flow6_key *partner, const struct flow6_key *key,
+                                             const struct flow6 *flow)
 {
     address_copy(partner->saddr, flow->daddr);
     address_copy(partner->daddr, flow->saddr);
     partner->sport = flow->recipe.dport;
     partner->dport = flow->recipe.sport;
-    partner->protocol = protocol;
-    partner->hook = flow->recipe.kind == RECIPE_LOCAL_REQUEST ? FLOW_EGRESS : FLOW_INGRESS;
+    partner->protocol = key->protocol;
+    partner->hook = flow_partner_hook(key->hook, flow->recipe.next_hop);
     partner->pad = 0;
 }

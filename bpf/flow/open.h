@@ -6,34 +6,22 @@
 #include "bpf/decide/frontend.h"
 #include "bpf/flow/snat_port.h"
 #include "bpf/flow/state.h"
-#include "bpf/packet/checksum.h"
 #include "bpf/route/epoch.h"
 
-// RFC 1624 difference of a TTL that goes down by one: the TTL is the high byte of its word.
-#define TTL_DIFFERENCE ((__u16)~bpf_htons(0x0100))
-
-static __always_inline void recipe_set_differences(enum address_family family, const struct flow6_key *key,
-                                                   struct flow6 *flow, int sent_out)
-{
-    int words = family == IPV4 ? 1 : 4;
-    __u32 addresses = checksum_difference32(key->saddr, flow->saddr, words) +
-                      checksum_difference32(key->daddr, flow->daddr, words);
-    __u32 ports = checksum_difference16(key->sport, flow->recipe.sport) +
-                  checksum_difference16(key->dport, flow->recipe.dport);
-
-    flow->recipe.address_delta = checksum_fold(addresses);
-    flow->recipe.port_delta = checksum_fold(ports);
-    flow->recipe.l4_delta = checksum_fold(addresses + ports);
-    flow->recipe.ip_delta = checksum_fold(addresses + (sent_out ? TTL_DIFFERENCE : 0));
-}
+#define PUT_ATTEMPTS 4
+#define SNAT_TRIES 16
 
 // What both entries of a new flow have in common.
-static __always_inline void recipe_begin(struct flow6 *flow, __u8 kind, __u8 protocol, __u32 service, __u32 backend)
+static __always_inline void recipe_begin(struct slow_path *slow, struct flow6 *flow, int request)
 {
     *flow = (struct flow6){
-        .recipe = {.last_seen = tick_now(), .service = service, .backend = backend, .kind = kind},
+        .recipe = {
+            .last_seen = tick_now(),
+            .service = slow->service,
+            .watch = flow_watch(slow->request_key.protocol, request, FLOW_HALF_OPEN),
+            .state = FLOW_HALF_OPEN,
+        },
     };
-    flow_change_state(&flow->recipe, protocol, FLOW_HALF_OPEN);
 }
 
 // The request goes to the backend; who it comes from is the caller's.
@@ -72,70 +60,126 @@ static __always_inline enum verdict flow_without_route(__u32 service, enum verdi
     return verdict;
 }
 
-// Up the stack with the client's address; the reply is met at egress.
-static __always_inline enum verdict flow_open_local(struct slow_path *slow, __u32 service, __u32 backend_id,
-                                                    const struct backend *backend)
+// Where the table has no room for the pair, flows that are not established give way, the oldest first.
+static __always_inline enum put_result flow_put_or_evict(struct slow_path *slow)
 {
-    __u8 protocol = slow->request_key.protocol;
-    struct recipe *existing;
+    enum put_result result = PUT_AGAIN;
 
-    recipe_begin(&slow->request, RECIPE_LOCAL_REQUEST, protocol, service, backend_id);
+    for (int i = 0; i < PUT_ATTEMPTS; i++) {
+        result = flow_put(slow);
+        if (result == PUT_NO_ROOM) {
+            if (!slow->victim.state)
+                break;
+            if (flow_remove(slow, FLOW_IF_NOT_ESTABLISHED))
+                count(FLOW_EVICTED);
+        } else if (result != PUT_AGAIN) {
+            break;
+        }
+    }
+    return result;
+}
+
+// Up the stack with the client's address; the reply is met at egress.
+static __always_inline enum verdict flow_open_local(struct slow_path *slow, const struct backend *backend)
+{
+    recipe_begin(slow, &slow->request, 1);
     request_to_backend(slow, backend);
     address_copy(slow->request.saddr, slow->request_key.saddr);
     slow->request.recipe.sport = slow->request_key.sport;
     slow->request.recipe.ifindex = slow->ifindex;
+    slow->request.recipe.next_hop = NEXT_HOP_STACK;
     recipe_set_differences(slow->family, &slow->request_key, &slow->request, 0);
 
-    flow_partner_key(&slow->reply_key, protocol, &slow->request);
-    recipe_begin(&slow->reply, RECIPE_LOCAL_REPLY, protocol, service, backend_id);
+    flow_partner_key(&slow->reply_key, &slow->request_key, &slow->request);
+    recipe_begin(slow, &slow->reply, 0);
     reply_from_frontend(slow);
     slow->reply.recipe.ifindex = slow->ifindex;
     __builtin_memcpy(slow->reply.recipe.macs, slow->last_hop, sizeof(slow->last_hop));
     recipe_set_differences(slow->family, &slow->reply_key, &slow->reply, 0);
 
-    switch (flow_put_pair(slow->family, slow)) {
+    switch (flow_put_or_evict(slow)) {
     case PUT_DONE:
-        return flow_opened(service);
+        return flow_opened(slow->service);
     case PUT_REQUEST_TAKEN:
         return VERDICT_CONTINUE;
     case PUT_REPLY_TAKEN:
-        existing = flow_find(slow->family, &slow->request_key);
-        return existing ? VERDICT_CONTINUE : flow_refused(service, DROP_REPLY_KEY_TAKEN);
+        return flow_refused(slow->service, DROP_REPLY_KEY_TAKEN);
     default:
-        return flow_refused(service, DROP_FLOW_TABLE_FULL);
+        return flow_refused(slow->service, DROP_FLOW_TABLE_FULL);
     }
 }
 
-// Claims the first free port of a few tries.
-static __always_inline enum verdict flow_claim_port(struct slow_path *slow, __u32 service)
+static __always_inline void flow_take_port(struct slow_path *slow, __be16 port)
 {
-    __u64 client_hash = backend_hash(&slow->request_key);
+    slow->request.recipe.sport = port;
+    slow->reply_key.dport = port;
+}
 
-    for (__u32 attempt = 0; attempt < SNAT_TRIES; attempt++) {
-        __be16 port = bpf_htons(snat_port(client_hash, attempt));
+// Puts the pair with this source port.
+__noinline int flow_put_with_port(struct slow_path *slow, __u16 port)
+{
+    if (!slow)
+        return PUT_NO_ROOM;
+    flow_take_port(slow, bpf_htons(port));
+    recipe_set_differences(slow->family, &slow->request_key, &slow->request, 1);
+    recipe_set_differences(slow->family, &slow->reply_key, &slow->reply, 1);
+    return flow_put_or_evict(slow);
+}
 
-        slow->request.recipe.sport = port;
-        slow->reply_key.dport = port;
-        recipe_set_differences(slow->family, &slow->request_key, &slow->request, 1);
-        recipe_set_differences(slow->family, &slow->reply_key, &slow->reply, 1);
-        switch (flow_put_pair(slow->family, slow)) {
-        case PUT_DONE:
-            return flow_opened(service);
-        case PUT_REQUEST_TAKEN:
-            return VERDICT_CONTINUE;
-        case PUT_REPLY_TAKEN:
+// The half-open rival that was silent for longest.
+static __always_inline void note_rival(struct slow_path *slow, __u16 port)
+{
+    if (!flow_is_victim(slow->rival.state))
+        return;
+    if (slow->oldest.state && (__s16)(slow->rival.last_seen - slow->oldest.last_seen) >= 0)
+        return;
+    slow->oldest.state = slow->rival.state;
+    slow->oldest.last_seen = slow->rival.last_seen;
+    slow->oldest.port = bpf_htons(port);
+}
+
+// Claims a port: the first free one of a few, tried under the lock; else one of the others that looks free; else that of
+// the oldest flow among the first few that is not established.
+__noinline int flow_claim_port(struct slow_path *slow)
+{
+    struct snat_search search;
+    enum put_result result = PUT_REPLY_TAKEN;
+
+    if (!slow || !(slow->family == IPV4 ? snat_search_begin(IPV4, slow, &search) : snat_search_begin(IPV6, slow, &search)))
+        return PUT_NO_ROOM;
+    slow->oldest.state = 0;
+    slow->tried = 0;
+    for (__u32 attempt = 0; attempt < SNAT_TRIES_MAX; attempt++) {
+        __u16 port = snat_port(&search, attempt);
+
+        if (attempt * FLOW_STRIPES >= snat_port_count && attempt >= SNAT_CYCLE)
             break;
-        default:
-            return flow_refused(service, DROP_FLOW_TABLE_FULL);
+        if (!port)
+            continue;
+        if (slow->tried >= SNAT_TRIES) {
+            flow_take_port(slow, bpf_htons(port));
+            if (flow_is_taken(slow))
+                continue;
         }
+        slow->tried += 1;
+        result = flow_put_with_port(slow, port);
+        if (result != PUT_REPLY_TAKEN)
+            return result;
+        note_rival(slow, port);
     }
-    return flow_refused(service, DROP_SNAT_PORTS_EXHAUSTED);
+    if (!slow->oldest.state)
+        return result;
+    slow->victim.key = slow->reply_key;
+    slow->victim.key.dport = slow->oldest.port;
+    if (!flow_remove(slow, FLOW_IF_NOT_ESTABLISHED))
+        return result;
+    count(FLOW_EVICTED);
+    return flow_put_with_port(slow, bpf_ntohs(slow->oldest.port));
 }
 
 // To another node, from this node's address; the reply is met at ingress and goes out by the device on which
 // the request came in.
-static __always_inline enum verdict flow_open_remote(void *ctx, struct slow_path *slow, __u32 service,
-                                                     __u32 backend_id, const struct backend *backend)
+static __always_inline enum verdict flow_open_remote(void *ctx, struct slow_path *slow, const struct backend *backend)
 {
     const struct control *control = control_get();
     __u8 protocol = slow->request_key.protocol;
@@ -143,17 +187,17 @@ static __always_inline enum verdict flow_open_remote(void *ctx, struct slow_path
     __u16 epoch = control ? control->route_epoch : 0;
     enum verdict verdict;
 
-    recipe_begin(&slow->request, RECIPE_REMOTE_REQUEST, protocol, service, backend_id);
+    recipe_begin(slow, &slow->request, 1);
     request_to_backend(slow, backend);
     *route = (struct route){.protocol = protocol, .ifindex = slow->ifindex, .dport = slow->request.recipe.dport};
     address_copy(route->daddr, slow->request.daddr);
     verdict = route_ask(ctx, slow);
     if (verdict != VERDICT_CONTINUE)
-        return flow_without_route(service, verdict);
+        return flow_without_route(slow->service, verdict);
     address_copy(slow->request.saddr, route->saddr);
     route_into_recipe(&slow->request.recipe, route, epoch);
 
-    recipe_begin(&slow->reply, RECIPE_REMOTE_REPLY, protocol, service, backend_id);
+    recipe_begin(slow, &slow->reply, 0);
     reply_from_frontend(slow);
     *route = (struct route){
         .protocol = protocol,
@@ -167,11 +211,20 @@ static __always_inline enum verdict flow_open_remote(void *ctx, struct slow_path
     __builtin_memcpy(route->macs, slow->last_hop, sizeof(route->macs));
     verdict = route_ask(ctx, slow);
     if (verdict != VERDICT_CONTINUE)
-        return flow_without_route(service, verdict);
+        return flow_without_route(slow->service, verdict);
     route_into_recipe(&slow->reply.recipe, route, epoch);
 
-    flow_partner_key(&slow->reply_key, protocol, &slow->request);
-    return flow_claim_port(slow, service);
+    flow_partner_key(&slow->reply_key, &slow->request_key, &slow->request);
+    switch (flow_claim_port(slow)) {
+    case PUT_DONE:
+        return flow_opened(slow->service);
+    case PUT_REQUEST_TAKEN:
+        return VERDICT_CONTINUE;
+    case PUT_REPLY_TAKEN:
+        return flow_refused(slow->service, DROP_SNAT_PORTS_EXHAUSTED);
+    default:
+        return flow_refused(slow->service, DROP_FLOW_TABLE_FULL);
+    }
 }
 
 // For the packet whose key is slow->request_key. VERDICT_CONTINUE: the flow is in the table.
@@ -180,14 +233,14 @@ static __always_inline enum verdict flow_open(void *ctx, struct slow_path *slow)
     struct frontend *frontend = frontend_find(slow);
     struct service *service;
     struct backend *backend;
-    __u32 service_id, backend_id;
+    __u32 backend_id;
 
     if (!frontend)
         return VERDICT_PASS;
     if (slow->request_key.protocol == TCP && !is_opening_syn(slow->flags))
         return pass(PASSED_NO_FLOW);
-    service_id = frontend->service;
-    service = bpf_map_lookup_elem(&services, &service_id);
+    slow->service = frontend->service;
+    service = bpf_map_lookup_elem(&services, &slow->service);
     if (!service)
         return drop(DROP_STALE_SLOT);
     backend_id = backend_pick(service, &slow->request_key);
@@ -195,8 +248,8 @@ static __always_inline enum verdict flow_open(void *ctx, struct slow_path *slow)
         return pass(PASSED_NO_ENDPOINTS);
     backend = bpf_map_lookup_elem(&backends, &backend_id);
     if (!backend)
-        return flow_refused(service_id, DROP_STALE_SLOT);
+        return flow_refused(slow->service, DROP_STALE_SLOT);
     if (backend->placement == BACKEND_LOCAL)
-        return flow_open_local(slow, service_id, backend_id, backend);
-    return flow_open_remote(ctx, slow, service_id, backend_id, backend);
+        return flow_open_local(slow, backend);
+    return flow_open_remote(ctx, slow, backend);
 }

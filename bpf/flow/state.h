@@ -5,9 +5,9 @@
 #include "bpf/count.h"
 #include "bpf/flow/table.h"
 
-static __always_inline int is_request(const struct recipe *recipe)
+static __always_inline int is_request(__u8 hook)
 {
-    return recipe->kind == RECIPE_LOCAL_REQUEST || recipe->kind == RECIPE_REMOTE_REQUEST;
+    return hook == FLOW_INGRESS;
 }
 
 // Packets that may change a flow in this state, for one of its entries.
@@ -18,12 +18,6 @@ static __always_inline __u8 flow_watch(__u8 protocol, int request, __u8 state)
     if (request && state == FLOW_REPLIED)
         return FLOW_FLAG_SYN | FLOW_FLAG_FIN | FLOW_FLAG_RST | FLOW_FLAG_ACK;
     return FLOW_FLAG_SYN | FLOW_FLAG_FIN | FLOW_FLAG_RST;
-}
-
-static __always_inline void flow_change_state(struct recipe *recipe, __u8 protocol, __u8 state)
-{
-    recipe->state = state;
-    recipe->watch = flow_watch(protocol, is_request(recipe), state);
 }
 
 // The state after a packet with these flags; the present one if it changes nothing.
@@ -46,30 +40,29 @@ static __always_inline int is_opening_syn(__u8 flags)
     return (flags & (FLOW_FLAG_SYN | FLOW_FLAG_ACK | FLOW_FLAG_FIN | FLOW_FLAG_RST)) == FLOW_FLAG_SYN;
 }
 
-// Takes note of a packet that `recipe` watches for; its key is slow->request_key, whichever direction
+// Takes note of a packet that the entry in slow->found watches for; its key is slow->request_key, whichever direction
 // it is of.
 // 1: the flow was over and is gone, the packet opens a new one; 0: the recipe holds.
-static __always_inline int flow_note(struct slow_path *slow, struct recipe *recipe)
+static __always_inline int flow_note(struct slow_path *slow)
 {
     __u8 protocol = slow->request_key.protocol;
-    __u8 state = recipe->state;
-    int request = is_request(recipe);
-    struct recipe *partner;
+    __u8 state = slow->found.recipe.state;
+    int request = is_request(slow->request_key.hook);
     __u8 next;
 
-    flow_partner_key(&slow->reply_key, protocol, &slow->found);
-
     if (request && state == FLOW_CLOSING && protocol == TCP && is_opening_syn(slow->flags)) {
-        flow_remove_pair(slow->family, &slow->request_key, &slow->reply_key);
-        count(FLOW_REOPENED);
+        slow->victim.key = slow->request_key;
+        if (flow_remove(slow, FLOW_IF_CLOSING))
+            count(FLOW_REOPENED);
         return 1;
     }
     next = flow_next_state(protocol, request, state, slow->flags);
     if (next == state)
         return 0;
-    partner = flow_find(slow->family, &slow->reply_key);
-    if (partner)
-        flow_change_state(partner, protocol, next);
-    flow_change_state(recipe, protocol, next);
+    flow_partner_key(&slow->reply_key, &slow->request_key, &slow->found);
+    slow->next_state = next;
+    slow->watch = flow_watch(protocol, request, next);
+    slow->partner_watch = flow_watch(protocol, !request, next);
+    flow_change_state(slow);
     return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <linux/pkt_cls.h>
 
+#include "bpf/count.h"
 #include "bpf/hook/mark.h"
 #include "bpf/packet/packet.h"
 
@@ -35,6 +36,24 @@ static __always_inline int tc_is_from_xdp(struct __sk_buff *skb)
     return (void *)(mark + 1) <= (void *)(long)skb->data && *mark == XDP_TO_TC_MARK;
 }
 
+int tc_slow_ingress(struct __sk_buff *skb);
+int tc_slow_egress(struct __sk_buff *skb);
+
+// Pinned: without a reference from user space the kernel empties such a map.
+struct {
+    __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+    __uint(max_entries, 2);
+    __uint(key_size, sizeof(__u32));
+    __array(values, int(struct __sk_buff *));
+} tc_slow_path SEC(".maps") = {.values = {[0] = tc_slow_ingress, [1] = tc_slow_egress}};
+
+static __always_inline int tc_to_slow_path(const struct packet *packet)
+{
+    bpf_tail_call(packet->ctx, &tc_slow_path, packet->hook == HOOK_TC_EGRESS);
+    count(PASSED_NO_SLOW_PATH);
+    return TC_GO_ON;
+}
+
 static __always_inline int tc_finish(const struct packet *packet, enum verdict verdict)
 {
     switch (verdict) {
@@ -42,6 +61,8 @@ static __always_inline int tc_finish(const struct packet *packet, enum verdict v
         if (packet->resolve)
             return bpf_redirect_neigh(packet->out_ifindex, 0, 0, 0);
         return bpf_redirect(packet->out_ifindex, 0);
+    case VERDICT_SLOW:
+        return tc_to_slow_path(packet);
     case VERDICT_DROP:
         return TC_ACT_SHOT;
     default:

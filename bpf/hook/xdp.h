@@ -35,6 +35,23 @@ static __always_inline int xdp_hand_to_tc(struct xdp_md *ctx)
     return XDP_PASS;
 }
 
+int xdp_slow(struct xdp_md *ctx);
+
+// Pinned: without a reference from user space the kernel empties such a map.
+struct {
+    __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+    __uint(max_entries, 1);
+    __uint(key_size, sizeof(__u32));
+    __array(values, int(struct xdp_md *));
+} xdp_slow_path SEC(".maps") = {.values = {[0] = xdp_slow}};
+
+static __always_inline int xdp_to_slow_path(struct xdp_md *ctx)
+{
+    bpf_tail_call(ctx, &xdp_slow_path, 0);
+    count(PASSED_NO_SLOW_PATH);
+    return XDP_PASS;
+}
+
 static __always_inline int xdp_finish(const struct packet *packet, enum verdict verdict)
 {
     switch (verdict) {
@@ -44,6 +61,8 @@ static __always_inline int xdp_finish(const struct packet *packet, enum verdict 
         return bpf_redirect(packet->out_ifindex, 0);
     case VERDICT_DROP:
         return XDP_DROP;
+    case VERDICT_SLOW:
+        return xdp_to_slow_path(packet->ctx);
     case VERDICT_HAND_TO_TC:
         return xdp_hand_to_tc(packet->ctx);
     default:

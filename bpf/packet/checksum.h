@@ -5,6 +5,11 @@
 
 #include <linux/types.h>
 
+#include <bpf/bpf_endian.h>
+
+// The difference that a TTL makes which goes down by one: it is the high byte of its word.
+#define TTL_DIFFERENCE ((__u16)~bpf_htons(0x0100))
+
 static __always_inline __u16 checksum_fold(__u32 sum)
 {
     sum = (sum & 0xffff) + (sum >> 16);

@@ -55,7 +55,7 @@ static __always_inline int rewrite_xdp(const struct packet *packet, const struct
             return -1;
         ip->saddr = flow->saddr;
         ip->daddr = flow->daddr;
-        ip->check = checksum_update(ip->check, recipe->ip_delta);
+        ip->check = checksum_update(ip->check, recipe->address_delta);
     } else {
         const struct flow6 *flow = (const struct flow6 *)recipe;
         struct ipv6hdr *ip = packet->data + L3_OFFSET;
@@ -72,8 +72,10 @@ static __always_inline int rewrite_xdp(const struct packet *packet, const struct
 // (CHECKSUM_PARTIAL) takes the addresses' part only; for IPv6 the sum that a NIC made over the whole packet
 // (CHECKSUM_COMPLETE) is mended by hand, because bpf_l4_csum_replace takes every packet for IPv4 there
 // (kernel commit ead7f9b8de65 has the story).
+//
+// An entry keeps the sum of both; an IPv4 one that is sent out has the TTL's share in the addresses'.
 static __always_inline int rewrite_tc_l4(const struct packet *packet, const struct recipe *recipe,
-                                         const enum address_family family)
+                                         const enum address_family family, int sent_out)
 {
     struct __sk_buff *skb = packet->ctx;
     struct ports ports = {recipe->sport, recipe->dport};
@@ -81,16 +83,21 @@ static __always_inline int rewrite_tc_l4(const struct packet *packet, const stru
     __u32 check = offset + (packet->protocol == TCP ? TCP_CHECK_OFFSET : UDP_CHECK_OFFSET);
     __u64 zero_is_none = packet->protocol == UDP ? BPF_F_MARK_MANGLED_0 : 0;
 
-    if (bpf_l4_csum_replace(skb, check, 0, recipe->address_delta, BPF_F_PSEUDO_HDR | zero_is_none) ||
-        bpf_l4_csum_replace(skb, check, 0, recipe->port_delta, zero_is_none))
+    __u16 addresses = recipe->address_delta, port_part;
+
+    if (family == IPV4 && sent_out)
+        addresses = checksum_fold(addresses + (__u16)~TTL_DIFFERENCE);
+    port_part = checksum_fold(recipe->l4_delta + (__u16)~addresses);
+    if (bpf_l4_csum_replace(skb, check, 0, addresses, BPF_F_PSEUDO_HDR | zero_is_none) ||
+        bpf_l4_csum_replace(skb, check, 0, port_part, zero_is_none))
         return -1;
     if (family == IPV6)
-        bpf_csum_update(skb, recipe->address_delta);  // refused for all but CHECKSUM_COMPLETE
+        bpf_csum_update(skb, addresses);  // refused for all but CHECKSUM_COMPLETE
     return bpf_skb_store_bytes(skb, offset, &ports, sizeof(ports), 0) ? -1 : 0;
 }
 
 static __always_inline int rewrite_tc(const struct packet *packet, const struct recipe *recipe,
-                                      const enum address_family family)
+                                      const enum address_family family, int sent_out)
 {
     struct __sk_buff *skb = packet->ctx;
     const void *addresses;
@@ -100,23 +107,24 @@ static __always_inline int rewrite_tc(const struct packet *packet, const struct 
         addresses = &((const struct flow4 *)recipe)->saddr;
         size = 2 * sizeof(__be32);
         offset = L3_OFFSET + offsetof(struct iphdr, saddr);
-        if (bpf_l3_csum_replace(skb, L3_OFFSET + offsetof(struct iphdr, check), 0, recipe->ip_delta, 0))
+        if (bpf_l3_csum_replace(skb, L3_OFFSET + offsetof(struct iphdr, check), 0, recipe->address_delta, 0))
             return -1;
     } else {
         addresses = ((const struct flow6 *)recipe)->saddr;
         size = 2 * ADDRESS_SIZE;
         offset = L3_OFFSET + offsetof(struct ipv6hdr, saddr);
     }
-    if (rewrite_tc_l4(packet, recipe, family))
+    if (rewrite_tc_l4(packet, recipe, family, sent_out))
         return -1;
     return bpf_skb_store_bytes(skb, offset, addresses, size, 0) ? -1 : 0;
 }
 
-// Addresses, ports and checksums; the IPv4 header's checksum already for the hop limit that follows.
+// Addresses, ports and checksums; `sent_out`: the IPv4 header's checksum already for the hop limit that follows.
 static __always_inline int rewrite(const struct packet *packet, const struct recipe *recipe,
-                                   const enum address_family family)
+                                   const enum address_family family, int sent_out)
 {
-    return packet->hook == HOOK_XDP ? rewrite_xdp(packet, recipe, family) : rewrite_tc(packet, recipe, family);
+    return packet->hook == HOOK_XDP ? rewrite_xdp(packet, recipe, family)
+                                    : rewrite_tc(packet, recipe, family, sent_out);
 }
 
 // One hop less, for packets between the client and a backend on another node.

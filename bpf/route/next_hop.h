@@ -132,12 +132,3 @@ static __noinline enum verdict route_ask(void *ctx, struct slow_path *slow)
     __builtin_memcpy(route->macs + ETH_ALEN, fib.smac, ETH_ALEN);
     return VERDICT_CONTINUE;
 }
-
-static __always_inline void route_into_recipe(struct recipe *recipe, const struct route *route, __u16 epoch)
-{
-    recipe->ifindex = route->ifindex;
-    recipe->mtu = route->mtu;
-    __builtin_memcpy(recipe->macs, route->macs, sizeof(recipe->macs));
-    recipe->next_hop = route->next_hop;
-    recipe->epoch = epoch;
-}

@@ -4,14 +4,19 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/pkt_cls.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <random>
 
+#include "agent/datapath/order.h"
 #include "maps/backend.h"
 #include "maps/control.h"
 #include "maps/service.h"
@@ -45,20 +50,6 @@ void clear(bpf_map* map) {
     }
 }
 
-// Calls visit(key, value) for each entry.
-template <typename Key, typename Value, typename Visit>
-void walk(bpf_map* map, Visit visit) {
-    Key key;
-    Value value;
-    const void* previous = nullptr;
-    while (!bpf_map_get_next_key(bpf_map__fd(map), previous, &key)) {
-        if (!bpf_map_lookup_elem(bpf_map__fd(map), &key, &value)) {
-            visit(key, value);
-        }
-        previous = &key;
-    }
-}
-
 void copy_address(std::uint8_t* to, const packet::Address& from) {
     std::copy(from.octets.begin(), from.octets.end(), to);
 }
@@ -77,8 +68,9 @@ packet::Mac mac_of(const __u8* bytes) {
     return mac;
 }
 
-template <typename Key, typename Value>
-Flow flow_of(int version, const Key& key, const Value& value) {
+template <typename Value>
+Flow flow_of(int version, const Value& value) {
+    const auto& key = value.key;
     const recipe& recipe = value.recipe;
     Flow flow{
         .key = {.saddr = address_of(version, &key.saddr),
@@ -86,15 +78,14 @@ Flow flow_of(int version, const Key& key, const Value& value) {
                 .sport = host16(key.sport),
                 .dport = host16(key.dport),
                 .protocol = static_cast<l4_protocol>(key.protocol),
-                .hook = static_cast<flow_hook>(key.hook)},
-        .kind = static_cast<recipe_kind>(recipe.kind),
+                .hook = key.hook == FLOW_EGRESS ? FLOW_EGRESS : FLOW_INGRESS},
+        .kind = recipe_kind_of(key.hook, recipe.next_hop),
         .state = static_cast<flow_state>(recipe.state),
         .saddr = address_of(version, &value.saddr),
         .daddr = address_of(version, &value.daddr),
         .sport = host16(recipe.sport),
         .dport = host16(recipe.dport),
         .service = recipe.service,
-        .backend = recipe.backend,
         .ifindex = recipe.ifindex,
     };
     if (flow.kind == RECIPE_REMOTE_REQUEST || flow.kind == RECIPE_REMOTE_REPLY) {
@@ -104,6 +95,34 @@ Flow flow_of(int version, const Key& key, const Value& value) {
         flow.smac = mac_of(recipe.macs + 6);
     }
     return flow;
+}
+
+// What the agent does when it makes the maps: seeds, and the smallest shape.
+void prepare_flow_table(bpf_map* map, unsigned blocks) {
+    std::mt19937_64 random(std::random_device{}());
+    flow_control control{};
+    control.shape = std::uint64_t{FLOW_STRIPES - 1} << 32 | (FLOW_STRIPES - 1);
+    control.max_mask = blocks - 1;
+    control.multiplier = random() | 1;
+    std::ranges::generate(control.seeds, std::ref(random));
+    put(map, __u32{0}, control);
+    put(map, __u32{1}, control);
+}
+
+// Calls visit(slot) for each slot of a mapped table; the slots may be changed.
+template <typename Block, typename Visit>
+void each_slot(bpf_map* map, Visit visit) {
+    const std::size_t size = bpf_map__max_entries(map) * sizeof(Block);
+    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+    if (memory == MAP_FAILED) {
+        give_up(bpf_map__name(map));
+    }
+    for (unsigned i = 0; i < bpf_map__max_entries(map); i++) {
+        for (auto& slot : static_cast<Block*>(memory)[i].slots) {
+            visit(slot);
+        }
+    }
+    munmap(memory, size);
 }
 
 forward_bpf* load(const Datapath::Options& options) {
@@ -119,14 +138,16 @@ forward_bpf* load(const Datapath::Options& options) {
     bpf_map__set_max_entries(skeleton->maps.service_counters, 256);
     bpf_map__set_max_entries(skeleton->maps.backends, 256);
     bpf_map__set_max_entries(skeleton->maps.slots, 8192);
-    bpf_map__set_max_entries(skeleton->maps.flows4, options.flow_entries);
-    bpf_map__set_max_entries(skeleton->maps.flows6, options.flow_entries);
+    bpf_map__set_max_entries(skeleton->maps.flows4, options.flow_blocks);
+    bpf_map__set_max_entries(skeleton->maps.flows6, options.flow_blocks);
+    skeleton->rodata->strongly_ordered = kStronglyOrdered;
     skeleton->rodata->snat_port_min = options.snat_port_min;
     skeleton->rodata->snat_port_count = options.snat_port_count;
     skeleton->rodata->fib_lookup_source_flag = options.route_tells_source ? BPF_FIB_LOOKUP_SRC : 0;
     if (forward_bpf__load(skeleton)) {
         give_up("load forward_bpf");
     }
+    prepare_flow_table(skeleton->maps.flow_control, options.flow_blocks);
     return skeleton;
 }
 
@@ -321,16 +342,61 @@ Outcome Datapath::run(Program program, const Device& device, std::span<const std
 
 std::vector<Flow> Datapath::flows() const {
     std::vector<Flow> flows;
-    walk<flow4_key, flow4>(skeleton_->maps.flows4,
-                           [&](const auto& key, const auto& value) { flows.push_back(flow_of(4, key, value)); });
-    walk<flow6_key, flow6>(skeleton_->maps.flows6,
-                           [&](const auto& key, const auto& value) { flows.push_back(flow_of(6, key, value)); });
+    const auto take = [&](int version, const auto& slot) {
+        if (slot.key.protocol) {
+            flows.push_back(flow_of(version, slot));
+            flows.back().backend = backend_of(flows.back());
+        }
+    };
+    each_slot<flow4_block>(skeleton_->maps.flows4, [&](const flow4& slot) { take(4, slot); });
+    each_slot<flow6_block>(skeleton_->maps.flows6, [&](const flow6& slot) { take(6, slot); });
     return flows;
 }
 
+// The flow names its service; its backend is where requests go, and where replies come from.
+std::uint32_t Datapath::backend_of(const Flow& flow) const {
+    const bool request = flow.kind == RECIPE_LOCAL_REQUEST || flow.kind == RECIPE_REMOTE_REQUEST;
+    const packet::Address& address = request ? flow.daddr : flow.key.saddr;
+    const std::uint16_t port = request ? flow.dport : flow.key.sport;
+    __u32 id = 0;
+    backend value;
+    const void* previous = nullptr;
+    while (!bpf_map_get_next_key(bpf_map__fd(skeleton_->maps.backends), previous, &id)) {
+        if (!bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.backends), &id, &value) && value.service == flow.service &&
+            value.port == port && address_of(address.version, value.address) == address) {
+            return id;
+        }
+        previous = &id;
+    }
+    return 0;
+}
+
+void Datapath::put_flows_in_state(flow_state state) {
+    const auto change = [state](auto& slot) { slot.recipe.state = state; };
+    each_slot<flow4_block>(skeleton_->maps.flows4, change);
+    each_slot<flow6_block>(skeleton_->maps.flows6, change);
+}
+
+void Datapath::age_flows(std::uint32_t ticks) {
+    const auto change = [ticks](auto& slot) { slot.recipe.last_seen = static_cast<__u16>(slot.recipe.last_seen - ticks); };
+    each_slot<flow4_block>(skeleton_->maps.flows4, change);
+    each_slot<flow6_block>(skeleton_->maps.flows6, change);
+}
+
 void Datapath::remove_flows() {
-    clear<flow4_key>(skeleton_->maps.flows4);
-    clear<flow6_key>(skeleton_->maps.flows6);
+    each_slot<flow4_block>(skeleton_->maps.flows4, [](flow4& slot) { slot = {}; });
+    each_slot<flow6_block>(skeleton_->maps.flows6, [](flow6& slot) { slot = {}; });
+    for (__u32 i = 0; i < 2 * FLOW_STRIPES; i++) {
+        const std::array<__u32, 16> none{};  // struct flow_stripe
+        put(skeleton_->maps.flow_stripes, i, none);
+    }
+}
+
+flow_control Datapath::table(int version) const {
+    const __u32 index = version == 6;
+    flow_control control{};
+    bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.flow_control), &index, &control);
+    return control;
 }
 
 Events Datapath::events() const {

@@ -117,7 +117,7 @@ std::ostream& operator<<(std::ostream& out, const ServiceCount& count);
 class Datapath {
 public:
     struct Options {
-        unsigned flow_entries = 131072;
+        unsigned flow_blocks = FLOW_STRIPES;  // of 128 slots; a power of two from that on
         unsigned snat_port_min = 10240;
         unsigned snat_port_count = 16384;
         bool route_tells_source = kernel_tells_route_source();
@@ -154,12 +154,18 @@ public:
 
     std::vector<Flow> flows() const;  // in no order
     void remove_flows();
+    // As if every flow had been through that: the entries' states only.
+    void put_flows_in_state(flow_state state);
+    // As if nothing had been seen of any flow for so long.
+    void age_flows(std::uint32_t ticks);
+    flow_control table(int version) const;
     Events events() const;
     ServiceCount service_count(std::uint32_t service) const;
     std::uint32_t route_epoch() const;
     int program_fd(Program program) const;
 
 private:
+    std::uint32_t backend_of(const Flow& flow) const;
     void put_slot(std::uint32_t slot, std::uint32_t backend);
 
     std::unique_ptr<forward_bpf, void (*)(forward_bpf*)> skeleton_;

@@ -77,42 +77,81 @@ TEST_P(FrontendTest, ChoiceIsAFunctionOfTheClient) {
     }
 }
 
+// A table of the smallest size, filled by flows of many clients, all of them established.
 TEST_P(FrontendTest, FullTableRefusesNewFlowsAndKeepsOldOnes) {
-    static Datapath two({.flow_entries = 2}), three({.flow_entries = 3});  // a flow, and a flow and a half
-    for (Datapath* datapath : {&two, &three}) {
-        Datapath& small = *datapath;
-        small.reset(network());
-        const std::uint32_t service = small.serve({{of(vip), FRONTEND_PORT, protocol()}}, {local(a1)});
-        small.run(ingress(), network().uplink, request());
-
-        const Packet second = from_client_port(CLIENT_PORT + 1);
-        expect(small.run(ingress(), network().uplink, second), Verdict::DROPPED, second, {DROP_FLOW_TABLE_FULL});
-        expect_flows(local_flow(FLOW_HALF_OPEN, a1, service, small.last_backend()), small);
-        EXPECT_EQ(small.service_count(service), (ServiceCount{.flows_opened = 1, .drops = 1}));
-        EXPECT_EQ(small.run(ingress(), network().uplink, request(ACK)).events, Events{FORWARDED_LOCAL_REQUEST});
+    static Datapath small({.flow_blocks = FLOW_STRIPES});
+    small.reset(network());
+    const std::uint32_t service = small.serve({{of(vip), FRONTEND_PORT, protocol()}}, {local(a1)});
+    std::uint64_t opened = 0, evicted = 0;
+    Outcome last;
+    Packet refused = request();
+    for (std::uint16_t port = 1; port < 20000 && last.events.counts.count(DROP_FLOW_TABLE_FULL) == 0; port++) {
+        refused = from_client_port(port);
+        last = small.run(ingress(), network().uplink, refused);
+        opened += last.events.counts.count(FLOW_OPENED);
+        evicted += last.events.counts.contains(FLOW_EVICTED) ? last.events.counts.at(FLOW_EVICTED) : 0;
+        if (port % 64 == 0) {
+            small.put_flows_in_state(FLOW_ESTABLISHED);
+        }
     }
+    expect(last, Verdict::DROPPED, refused, {DROP_FLOW_TABLE_FULL});
+    EXPECT_GT(opened, FLOW_STRIPES * FLOW_BLOCK_SLOTS / 4);  // room for a quarter of the slots, and then some
+    EXPECT_EQ(small.flows().size(), 2 * (opened - evicted));
+    EXPECT_EQ(small.service_count(service), (ServiceCount{.flows_opened = opened, .drops = 1}));
+    EXPECT_EQ(small.run(ingress(), network().uplink, from_client_port(1)).events.counts.count(FORWARDED_LOCAL_REQUEST), 1u);
 }
 
+TEST_P(FrontendTest, FullTableGivesUpFlowsThatAreNotEstablished) {
+    static Datapath small({.flow_blocks = FLOW_STRIPES});
+    small.reset(network());
+    small.serve({{of(vip), FRONTEND_PORT, protocol()}}, {local(a1)});
+    small.run(ingress(), network().uplink, from_client_port(1));
+    small.put_flows_in_state(FLOW_ESTABLISHED);
+    std::uint64_t opened = 1, evicted = 0;
+    for (std::uint16_t port = 2; port < 20000; port++) {
+        const Events events = small.run(ingress(), network().uplink, from_client_port(port)).events;
+        ASSERT_EQ(events.counts.count(FLOW_OPENED), 1u) << port << events;
+        opened++;
+        evicted += events.counts.contains(FLOW_EVICTED) ? events.counts.at(FLOW_EVICTED) : 0;
+    }
+    EXPECT_GT(evicted, 0u);
+    EXPECT_EQ(small.flows().size(), 2 * (opened - evicted));
+    EXPECT_EQ(small.run(ingress(), network().uplink, from_client_port(1)).events.counts.count(FORWARDED_LOCAL_REQUEST), 1u);
+}
+
+// One port for each stripe of the flow table, 128 altogether: two clients of one stripe want the same.
 TEST_P(FrontendTest, ExhaustedSourcePortsConcernOneBackendOnly) {
-    static Datapath narrow({.snat_port_min = 50000, .snat_port_count = 2});
+    static Datapath narrow({.snat_port_min = 50048, .snat_port_count = FLOW_STRIPES});
     narrow.reset(network());
     const std::uint32_t service = narrow.serve({{of(vip), FRONTEND_PORT, protocol()}}, {remote(b1)});
     narrow.serve({{of(other_vip), FRONTEND_PORT, protocol()}}, {remote(b2)});
-    for (const std::uint16_t port : {1, 2}) {
-        const Outcome outcome = narrow.run(ingress(), network().uplink, from_client_port(port));
-        EXPECT_EQ(outcome.events, (Events{FLOW_OPENED, FORWARDED_REMOTE_REQUEST}));
-        EXPECT_EQ(View(outcome.frame.bytes).sport / 2, 50000 / 2);
+    std::uint64_t opened = 0;
+    std::set<std::uint16_t> ports;
+    std::uint16_t port = 0;
+    for (Events events; events.counts.count(DROP_SNAT_PORTS_EXHAUSTED) == 0;) {
+        ASSERT_LT(port, FLOW_STRIPES + 1);
+        const Outcome outcome = narrow.run(ingress(), network().uplink, from_client_port(++port));
+        events = outcome.events;
+        if (events == Events{FLOW_OPENED, FORWARDED_REMOTE_REQUEST}) {
+            EXPECT_TRUE(ports.insert(View(outcome.frame.bytes).sport).second);
+            opened++;
+        } else {
+            expect(outcome, Verdict::DROPPED, from_client_port(port), {DROP_SNAT_PORTS_EXHAUSTED});
+        }
+        narrow.put_flows_in_state(FLOW_ESTABLISHED);
     }
-
-    expect(narrow.run(ingress(), network().uplink, from_client_port(3)), Verdict::DROPPED, from_client_port(3),
-           {DROP_SNAT_PORTS_EXHAUSTED});
-    EXPECT_EQ(narrow.service_count(service), (ServiceCount{.flows_opened = 2, .drops = 1}));
-    EXPECT_EQ(narrow.flows().size(), 4u);
-    EXPECT_EQ(
-        narrow
-            .run(ingress(), network().uplink, packet(from_router(), {of(client), 3, of(other_vip), FRONTEND_PORT}, SYN))
-            .events,
-        (Events{FLOW_OPENED, FORWARDED_REMOTE_REQUEST}));
+    EXPECT_GE(*ports.begin(), 50048);
+    EXPECT_LT(*ports.rbegin(), 50048 + FLOW_STRIPES);
+    EXPECT_EQ(narrow.service_count(service), (ServiceCount{.flows_opened = opened, .drops = 1}));
+    EXPECT_EQ(narrow.flows().size(), 2 * opened);
+    EXPECT_EQ(narrow.run(ingress(), network().uplink,
+                         packet(from_router(), {of(client), port, of(other_vip), FRONTEND_PORT}, SYN)).events,
+              (Events{FLOW_OPENED, FORWARDED_REMOTE_REQUEST}));
+    // A flow that is not established gives its port to the next.
+    narrow.put_flows_in_state(FLOW_HALF_OPEN);
+    EXPECT_EQ(narrow.run(ingress(), network().uplink, from_client_port(port)).events,
+              (Events{FLOW_EVICTED, FLOW_OPENED, FORWARDED_REMOTE_REQUEST}));
+    EXPECT_EQ(narrow.service_count(service), (ServiceCount{.flows_opened = opened + 1, .drops = 1}));
 }
 
 INSTANTIATE_TEST_SUITE_P(, FrontendTest, testing::ValuesIn(all_cases()),

@@ -37,11 +37,11 @@ TEST_P(Route, UnknownNeighbourIsTcsBusiness) {
     const Outcome outcome = come_in(request());
 
     if (is_xdp()) {
-        expect_handed_over(outcome, request(), {FLOW_OPENED, ROUTE_REFRESHED, HANDED_TO_TC});
+        expect_handed_over(outcome, request(), {FLOW_OPENED, HANDED_TO_TC});
         return;
     }
     expect(outcome, Verdict::REDIRECTED, towards(from_router(), node_a, silent_pod),
-           {FLOW_OPENED, ROUTE_REFRESHED, FORWARDED_REMOTE_REQUEST});
+           {FLOW_OPENED, FORWARDED_REMOTE_REQUEST});
 }
 
 TEST_P(Route, DeviceThatXdpCannotSendToIsTcsBusiness) {

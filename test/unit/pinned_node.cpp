@@ -19,7 +19,9 @@
 #include "maps/backend.h"
 #include "maps/device.h"
 #include "maps/event.h"
+#include "agent/datapath/flow_table.h"
 #include "maps/flow.h"
+#include "maps/flow_place.h"
 #include "maps/frontend.h"
 #include "maps/service.h"
 #include "maps/slot.h"
@@ -59,12 +61,11 @@ __be32 be32(const char* address) {
     return value;
 }
 
-recipe make_recipe(recipe_kind kind, flow_state state, std::uint32_t service, std::uint32_t backend) {
+recipe make_recipe(next_hop hop, flow_state state, std::uint16_t service) {
     recipe value{};
-    value.last_seen = static_cast<std::uint32_t>(monotonic_now_ns() >> TICK_SHIFT);
+    value.last_seen = static_cast<std::uint16_t>(monotonic_now_ns() >> TICK_SHIFT);
     value.service = service;
-    value.backend = backend;
-    value.kind = kind;
+    value.next_hop = hop;
     value.state = state;
     return value;
 }
@@ -100,8 +101,9 @@ void PinnedNode::make_maps() {
         {"services", BPF_MAP_TYPE_HASH, 4, sizeof(service), 4096},
         {"slots", BPF_MAP_TYPE_ARRAY, 4, sizeof(slot_pair), 32},
         {"backends", BPF_MAP_TYPE_HASH, 4, sizeof(backend), 64},
-        {"flows4", BPF_MAP_TYPE_HASH, sizeof(flow4_key), sizeof(flow4), 2048},
-        {"flows6", BPF_MAP_TYPE_HASH, sizeof(flow6_key), sizeof(flow6), 2048},
+        {"flows4", BPF_MAP_TYPE_ARRAY, 4, sizeof(flow4_block), FLOW_STRIPES},
+        {"flows6", BPF_MAP_TYPE_ARRAY, 4, sizeof(flow6_block), FLOW_STRIPES},
+        {"flow_control", BPF_MAP_TYPE_ARRAY, 4, sizeof(flow_control), 2},
         {"devices", BPF_MAP_TYPE_HASH, 4, sizeof(device), 16},
         {"counters", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(event_counts), 1},
         {"service_counters", BPF_MAP_TYPE_PERCPU_HASH, 4, sizeof(service_counters), 64},
@@ -110,7 +112,7 @@ void PinnedNode::make_maps() {
     };
     for (const auto& map : maps) {
         // As the agent's: mapped, or not preallocated.
-        const bool is_mapped = std::string_view(map.name) == "slots" || std::string_view(map.name) == "control";
+        const bool is_mapped = map.type == BPF_MAP_TYPE_ARRAY && std::string_view(map.name) != "agent_state";
         LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = is_mapped ? __u32{BPF_F_MMAPABLE} : 0U);
         Fd fd(bpf_map_create(map.type, map.name, static_cast<__u32>(map.key), static_cast<__u32>(map.value), map.entries,
                              &options));
@@ -122,6 +124,33 @@ void PinnedNode::make_maps() {
 
 void PinnedNode::put(const char* map_name, const void* key, const void* value) {
     ASSERT_EQ(bpf_map_update_elem(map(map_name), key, value, BPF_ANY), 0) << map_name << ": " << std::strerror(errno);
+}
+
+// Where the programs would look for it.
+template <typename Flow>
+void PinnedNode::put_flow(const char* map_name, const Flow& flow, const flow_place& place) {
+    const std::uint32_t block = place.place & (FLOW_STRIPES - 1);
+    std::vector<Flow> slots(FLOW_BLOCK_SLOTS);
+    ASSERT_EQ(bpf_map_lookup_elem(map(map_name), &block, slots.data()), 0);
+    slots[flow_slot(place.first, place.turn, 0)] = flow;
+    put(map_name, &block, slots.data());
+}
+
+void PinnedNode::put_flow(const flow4& flow) {
+    const flow_control control = table(IPV4);
+    put_flow("flows4", flow, flow_place4(&control, &flow.key, flow.key.hook));
+}
+
+void PinnedNode::put_flow(const flow6& flow) {
+    const flow_control control = table(IPV6);
+    put_flow("flows6", flow, flow_place6(&control, &flow.key, flow.key.hook));
+}
+
+flow_control PinnedNode::table(address_family family) {
+    const std::uint32_t index = family == IPV6;
+    flow_control control{};
+    EXPECT_EQ(bpf_map_lookup_elem(map("flow_control"), &index, &control), 0);
+    return control;
 }
 
 void PinnedNode::put_agent(const agent_state& state) {
@@ -196,44 +225,42 @@ void PinnedNode::fill() {
         put("frontends", &key, &value);
     }
 
-    const flow4_key local{be32("198.51.100.7"), be32("198.18.0.21"), htons(40001), htons(32001), TCP, FLOW_INGRESS, 0};
-    const flow4 to_local{.recipe = [] {
-                             recipe value = make_recipe(RECIPE_LOCAL_REQUEST, FLOW_ESTABLISHED, 1, 1);
-                             value.sport = htons(40001);
-                             value.dport = htons(8080);
-                             return value;
-                         }(),
-                         .saddr = be32("198.51.100.7"),
-                         .daddr = be32("198.18.10.11")};
-    put("flows4", &local, &to_local);
-    const flow4_key remote{be32("198.51.100.7"), be32("198.18.0.21"), htons(40002), htons(32001), TCP, FLOW_INGRESS, 0};
-    flow4 to_remote{.recipe = make_recipe(RECIPE_REMOTE_REQUEST, FLOW_HALF_OPEN, 1, 2),
+    const auto prepared = prepare_flow_tables({map("flows4"), map("flows6"), map("flow_control")});
+    ASSERT_TRUE(prepared) << prepared.error().message();
+    flow4 to_local{.recipe = make_recipe(NEXT_HOP_STACK, FLOW_ESTABLISHED, 1),
+                   .saddr = be32("198.51.100.7"),
+                   .daddr = be32("198.18.10.11"),
+                   .key = {be32("198.51.100.7"), be32("198.18.0.21"), htons(40001), htons(32001), TCP, FLOW_INGRESS, 0}};
+    to_local.recipe.sport = htons(40001);
+    to_local.recipe.dport = htons(8080);
+    put_flow(to_local);
+    flow4 to_remote{.recipe = make_recipe(NEXT_HOP_RESOLVED, FLOW_HALF_OPEN, 1),
                     .saddr = be32("198.18.0.21"),
-                    .daddr = be32("198.18.20.11")};
+                    .daddr = be32("198.18.20.11"),
+                    .key = {be32("198.51.100.7"), be32("198.18.0.21"), htons(40002), htons(32001), TCP, FLOW_INGRESS, 0}};
     to_remote.recipe.sport = htons(10300);
     to_remote.recipe.dport = htons(8080);
     to_remote.recipe.last_seen -= 60;
-    put("flows4", &remote, &to_remote);
-    const flow4_key reply{be32("198.18.20.11"), be32("198.18.0.21"), htons(8080), htons(10300), TCP, FLOW_INGRESS, 0};
-    flow4 to_client{.recipe = make_recipe(RECIPE_REMOTE_REPLY, FLOW_HALF_OPEN, 1, 2),
+    put_flow(to_remote);
+    flow4 to_client{.recipe = make_recipe(NEXT_HOP_RESOLVED, FLOW_HALF_OPEN, 1),
                     .saddr = be32("198.18.0.21"),
-                    .daddr = be32("198.51.100.7")};
+                    .daddr = be32("198.51.100.7"),
+                    .key = {be32("198.18.20.11"), be32("198.18.0.21"), htons(8080), htons(10300), TCP, FLOW_INGRESS_SNAT, 0}};
     to_client.recipe.sport = htons(32001);
     to_client.recipe.dport = htons(40002);
-    put("flows4", &reply, &to_client);
+    put_flow(to_client);
 
-    flow6_key key6{};
-    inet_pton(AF_INET6, "2001:db8:100::7", &key6.saddr);
-    inet_pton(AF_INET6, "2001:db8::21", &key6.daddr);
-    key6.sport = htons(40001);
-    key6.dport = htons(32001);
-    key6.protocol = TCP;
-    flow6 flow{.recipe = make_recipe(RECIPE_REMOTE_REQUEST, FLOW_ESTABLISHED, 2, 3), .saddr = {}, .daddr = {}};
+    flow6 flow{.recipe = make_recipe(NEXT_HOP_RESOLVED, FLOW_ESTABLISHED, 2), .saddr = {}, .daddr = {}, .key = {}, .pad = {}};
+    inet_pton(AF_INET6, "2001:db8:100::7", &flow.key.saddr);
+    inet_pton(AF_INET6, "2001:db8::21", &flow.key.daddr);
+    flow.key.sport = htons(40001);
+    flow.key.dport = htons(32001);
+    flow.key.protocol = TCP;
     inet_pton(AF_INET6, "2001:db8::21", &flow.saddr);
     inet_pton(AF_INET6, "2001:db8:20::11", &flow.daddr);
     flow.recipe.sport = htons(10301);
     flow.recipe.dport = htons(8080);
-    put("flows6", &key6, &flow);
+    put_flow(flow);
 
     agent_state state{};
     state.started_ns = monotonic_now_ns();

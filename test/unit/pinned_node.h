@@ -10,6 +10,7 @@
 #include "agent/support/fd.h"
 #include "maps/agent_state.h"
 #include "maps/control.h"
+#include "maps/flow_place.h"
 
 namespace shunt {
 
@@ -29,6 +30,11 @@ public:
     void add_service(std::uint32_t id, const char* name);
 
 private:
+    template <typename Flow>
+    void put_flow(const char* map, const Flow& flow, const flow_place& place);
+    void put_flow(const flow4& flow);
+    void put_flow(const flow6& flow);
+    flow_control table(address_family family);
     void make_maps();
     void fill();
     std::string pin_dir_;

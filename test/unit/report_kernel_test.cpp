@@ -169,7 +169,7 @@ TEST_F(CommandsTest, StatusBelievesTheKernelNotTheMap) {
     EXPECT_NE(outcome.out.find("gone0: XDP: its link is not pinned any more; restart the agent, it attaches again"),
               std::string::npos)
         << outcome.out;
-    EXPECT_NE(outcome.out.find("Flows     3 of 2,048 (<1%; 1,024 for each address family)"), std::string::npos) << outcome.out;
+    EXPECT_NE(outcome.out.find("Flows     3 of 8,192 (<1%; 4,096 for each address family)"), std::string::npos) << outcome.out;
     EXPECT_NE(outcome.out.find("Services  2   frontends 2   backends 4   without endpoints 0   left to the stack 1"),
               std::string::npos)
         << outcome.out;

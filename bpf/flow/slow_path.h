@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The packets that the fast path cannot finish: of no flow yet, watched for by their flow, or in need of a next hop. A program
+// of its own, reached by a tail call with nothing but the packet, so the packet is parsed again. Three
+// functions one after the other, because a chain of calls has 512 bytes of stack between them.
+#pragma once
+
+#include "bpf/flow/fast_path.h"
+#include "bpf/flow/open.h"
+
+// Puts what the others need to know of the packet into this CPU's struct slow_path.
+static __always_inline enum verdict slow_path_enter(struct packet *packet, const enum address_family family)
+{
+    __u32 zero = 0;
+    struct ethhdr *ethernet = packet->data;
+    struct flow_of_packet flow = flow_of_packet(family, packet);
+    struct slow_path *slow = bpf_map_lookup_elem(&scratch, &zero);
+
+    if (!slow)
+        return VERDICT_PASS;
+    slow->family = family;
+    slow->ifindex = packet->ifindex;
+    slow->flags = packet->flags;
+    slow->hook = packet->hook;
+    slow->has_flow = flow.found.recipe != 0;
+    if ((void *)(ethernet + 1) <= packet->data_end) {
+        __builtin_memcpy(slow->last_hop, ethernet->h_source, ETH_ALEN);
+        __builtin_memcpy(slow->last_hop + ETH_ALEN, ethernet->h_dest, ETH_ALEN);
+    }
+    slow->request_key = flow_key_of_words(family, &flow.key);
+    if (flow.found.recipe)
+        flow_widen(family, &slow->found, flow.found.recipe);
+    return VERDICT_CONTINUE;
+}
+
+static __always_inline int slow_path_asks_route(const struct slow_path *slow)
+{
+    const struct recipe *recipe = &slow->found.recipe;
+    const struct control *control = control_get();
+    enum recipe_kind kind = recipe_kind_of(slow->request_key.hook, recipe->next_hop);
+
+    if (!control || kind == RECIPE_LOCAL_REQUEST || (kind == RECIPE_LOCAL_REPLY && recipe->ifindex == slow->ifindex))
+        return 0;
+    return recipe->epoch != (__u16)control->route_epoch || recipe->next_hop == NEXT_HOP_UNRESOLVED ||
+           agent_is_silent(control, tick_now());
+}
+
+// VERDICT_CONTINUE: the flow is in the table, and its next hop is known as far as it can be.
+// `ctx` is the program's context, whatever its type (so this cannot be a global function).
+static __noinline enum verdict slow_path_decide(void *ctx)
+{
+    __u32 zero = 0;
+    struct slow_path *slow = bpf_map_lookup_elem(&scratch, &zero);
+    enum verdict verdict;
+
+    if (!slow)
+        return VERDICT_PASS;
+    if (!slow->has_flow || (slow->flags & slow->found.recipe.watch && flow_note(slow)))
+        return slow->hook == HOOK_TC_EGRESS ? VERDICT_PASS : flow_open(ctx, slow);
+    if (slow_path_asks_route(slow)) {
+        verdict = route_refresh(ctx, slow);
+        if (verdict != VERDICT_CONTINUE)
+            return verdict;
+        flow_change_next_hop(slow);
+    }
+    return VERDICT_CONTINUE;
+}
+
+// What the fast path does, without another question.
+static __always_inline enum verdict slow_path_follow(struct packet *packet, const enum address_family family)
+{
+    struct flow_of_packet flow = flow_of_packet(family, packet);
+
+    if (!flow.found.recipe)
+        return drop(DROP_FLOW_CHANGED);
+    flow.found.recipe->last_seen = tick_now();
+    return follow(packet, &flow.found, recipe_kind_of(flow.hook, flow.found.recipe->next_hop), family);
+}
