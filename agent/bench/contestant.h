@@ -30,7 +30,7 @@ struct Contestant {
     std::string name;
     std::function<Result<Object>(const Room& room)> load;  // and nothing pinned
     // What user space has to do for the programs while flows are opened (every few thousand) and before each
-    // measurement. May be empty.
+    // measurement, for instance let a table grow. Its time is not measured. May be empty.
     std::function<Status(bpf_object& object)> tend;
 };
 

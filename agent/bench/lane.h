@@ -50,6 +50,8 @@ public:
 
 private:
     Result<Datapath> load() const;
+    // The outcome of the last packet, the time of all.
+    Result<RunOutcome> open_all(const Datapath& datapath, Wrapper& wrapper) const;
 
     const Contestant* contestant_;
     Room room_;

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <deque>
 #include <optional>
-#include <thread>
 
 #include "agent/bench/lane.h"
 #include "agent/bench/scratch_network.h"
@@ -12,8 +11,6 @@
 
 namespace shunt::bench {
 namespace {
-
-constexpr unsigned kMostRoundsOfNew = 5;  // each loads the programs anew
 
 std::string name(address_family family) {
     return family == IPV4 ? "IPv4" : "IPv6";
@@ -68,7 +65,7 @@ public:
     // Each measurement fills an empty table.
     void measure_new(Placement placement, Report& report) {
         std::vector<Case> cases = make_cases(placement, true);
-        for (unsigned round = 0; round < std::min(options_.rounds, kMostRoundsOfNew); round++) {
+        for (unsigned round = 0; round < std::min(options_.rounds, options_.most_rounds_of_new); round++) {
             for (Case& one : cases) {
                 if (!one.failure) {
                     keep(one, one.lane->measure_new(one.path, one.hook));
@@ -164,17 +161,12 @@ private:
     std::deque<Lane> lanes_;
 };
 
-Report measure_here(const Options& options, std::span<const Contestant> contestants,
+Report measure_here(const Options& options, std::span<const Contestant> contestants, const ScratchNetwork& network,
                     const std::function<void(const std::string&)>& say) {
     Report report;
-    const auto network = enter_scratch_network();
-    if (!network) {
-        report.failures.push_back(network.error());
-        return report;
-    }
     for (const address_family family : options.families) {
         for (const std::uint32_t flows : options.flows) {
-            Stage stage(options, contestants, family, flows, *network);
+            Stage stage(options, contestants, family, flows, network);
             for (const Placement placement : {Placement::local, Placement::remote}) {
                 say(name(family) + ", " + std::to_string(flows) +
                     (placement == Placement::local ? " flows, backends on this node"
@@ -200,7 +192,13 @@ double median(std::vector<double> values) {
 Report measure(const Options& options, std::span<const Contestant> contestants,
                const std::function<void(const std::string&)>& say) {
     Report report;
-    std::thread([&] { report = measure_here(options, contestants, say); }).join();
+    in_scratch_network([&](const Result<ScratchNetwork>& network) {
+        if (network) {
+            report = measure_here(options, contestants, *network, say);
+        } else {
+            report.failures.push_back(network.error());
+        }
+    });
     return report;
 }
 

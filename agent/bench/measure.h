@@ -26,9 +26,10 @@ struct Options {
     std::vector<Path> paths{kPaths.begin(), kPaths.end()};
     std::vector<Hook> hooks = {Hook::xdp, Hook::tc};
     Visits visits = Visits::uniform;
-    unsigned rounds = 7;          // of paths that open flows, five at most
-    double batch_ms = 10;         // of one measurement
-    std::uint32_t max_flows = 0;  // room in the tables; 0: the agent's default here, or `flows` if that is more
+    unsigned rounds = 7;
+    unsigned most_rounds_of_new = 5;  // of paths that open flows: each loads the programs anew
+    double batch_ms = 10;             // of one measurement
+    std::uint32_t max_flows = 0;      // room in the tables; 0: the agent's default here, or `flows` if that is more
 };
 
 struct Figure {

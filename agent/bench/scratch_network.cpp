@@ -9,6 +9,7 @@
 #include <sched.h>
 
 #include <fstream>
+#include <thread>
 
 #include "agent/bench/scene.h"
 #include "agent/network/netlink.h"
@@ -130,9 +131,7 @@ Status set_forwarding() {
     return made ? write_sysctl("ipv6/conf/all/forwarding", "1") : made;
 }
 
-}  // namespace
-
-Result<ScratchNetwork> enter_scratch_network() {
+Result<ScratchNetwork> enter() {
     if (unshare(CLONE_NEWNET) != 0) {
         return failure_errno(kOperation, "namespace");
     }
@@ -160,6 +159,12 @@ Result<ScratchNetwork> enter_scratch_network() {
         return std::unexpected(made.error());
     }
     return network;
+}
+
+}  // namespace
+
+void in_scratch_network(const std::function<void(const Result<ScratchNetwork>& network)>& work) {
+    std::thread([&] { work(enter()); }).join();
 }
 
 }  // namespace shunt::bench

@@ -3,6 +3,8 @@
 // of it.
 #pragma once
 
+#include <functional>
+
 #include "agent/support/result.h"
 
 namespace shunt::bench {
@@ -12,7 +14,7 @@ struct ScratchNetwork {
     unsigned spare = 0;   // that of a device which is down: no packet ever comes by it
 };
 
-// Takes the calling thread, and no other, into a namespace that lives as long as the thread.
-Result<ScratchNetwork> enter_scratch_network();
+// Does `work` in a thread of its own, the only one in the namespace; both are gone when it returns.
+void in_scratch_network(const std::function<void(const Result<ScratchNetwork>& network)>& work);
 
 }  // namespace shunt::bench

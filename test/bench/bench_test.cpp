@@ -12,6 +12,7 @@
 #include "agent/bench/measure.h"
 #include "agent/command/command.h"
 #include "maps/control.h"
+#include "test/bench/flood.h"
 
 #include "idle.skel.h"
 
@@ -201,6 +202,18 @@ TEST_F(BenchTest, ACommonFailureOfTheSceneIsNoticed) {
     options.paths = {bench::Path::new_local};
     options.families = {IPV6};
     expect_refused(measure(options, emptied), 2, "DROP_STALE_SLOT");
+}
+
+// Four times as many sources as there is room for.
+TEST_F(BenchTest, AFloodTakesNoEstablishedFlowsPlace) {
+    const bench::Flood small{.syns = 65536, .established = 1000, .max_flows = 16384, .slice = 10000, .honest = 10};
+    bench::in_scratch_network([&](const Result<bench::ScratchNetwork>& network) {
+        ASSERT_TRUE(network) << network.error().message();
+        const auto outcome = bench::flood(bench::own_programs(), *network, small);
+        ASSERT_TRUE(outcome) << outcome.error().message();
+        EXPECT_EQ(outcome->established_lost, 0U);
+        EXPECT_GT(outcome->ns_per_syn, 0);
+    });
 }
 
 TEST(BenchCommand, WrongUsage) {
