@@ -14,6 +14,7 @@ constexpr shunt::Command kCommands[] = {
     {"services", "all Services, or one in detail", shunt::services_command},
     {"flows", "live flows, filtered by client, Service, backend or protocol", shunt::flows_command},
     {"counters", "events and drops by reason, with the next step; -w for rates", shunt::counters_command},
+    {"bench", "ns per packet of each path on this machine, on scratch maps", shunt::bench_command},
     {"detach", "take programs and links off; --purge also the maps", shunt::detach_command},
 };
 

@@ -189,7 +189,8 @@ struct flow_control {
     __u32 max_mask;    // blocks that there are, less one; a power of two, at least FLOW_STRIPES
     __u32 cursor;      // the next block to visit
     __u32 left;        // entries that this pass should have moved and could not
+    __u32 stuck;       // the same of the last pass
     __u32 passes;      // that are over
-    __u32 pad[10];
+    __u32 pad[9];
 };
 SHUNT_ASSERT_SIZE(struct flow_control, 128);

@@ -38,5 +38,6 @@ int services_command(const Arguments& arguments, const Output& output);
 int flows_command(const Arguments& arguments, const Output& output);
 int counters_command(const Arguments& arguments, const Output& output);
 int detach_command(const Arguments& arguments, const Output& output);
+int bench_command(const Arguments& arguments, const Output& output);
 
 }  // namespace shunt

@@ -4,69 +4,89 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include <memory>
+#include <cstdint>
 #include <string>
-#include <string_view>
-
-#include "upkeep.skel.h"
 
 #include "agent/datapath/order.h"
+
+#include "upkeep.skel.h"
 
 namespace shunt {
 namespace {
 
-// What the programs use; the other maps of bpf/maps.h are declared, and not used.
-bool is_used(std::string_view name) {
-    for (const char* used : {"flows4", "flows6", "flow_stripes", "flow_control", "flow_timer", "counters"}) {
-        if (name == used) {
-            return true;
-        }
-    }
-    return false;
-}
+constexpr int kCallsAtMost = 1 << 20;
 
-Status run_once(int program) {
+Result<std::uint32_t> run(const bpf_program* program) {
     char packet[64] = {};
     LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet));
-    if (bpf_prog_test_run_opts(program, &run) != 0) {
-        return failure_errno("start", "flow upkeep");
+    if (bpf_prog_test_run_opts(bpf_program__fd(program), &run) != 0) {
+        return failure_errno("run", bpf_program__name(program));
     }
-    return run.retval == 0 ? Status() : failure_errno("start the timer of", "flow upkeep", static_cast<int>(run.retval));
+    return run.retval;
+}
+
+Status use_map(bpf_map* map, const FlowUpkeep::MapOf& map_of, const std::string& timer_pin) {
+    const std::string name = bpf_map__name(map);
+    if (name == "flow_timer") {
+        if (timer_pin.empty()) {
+            return {};
+        }
+        const Fd pinned(bpf_obj_get(timer_pin.c_str()));
+        const int error = pinned ? bpf_map__reuse_fd(map, pinned.get()) : bpf_map__set_pin_path(map, timer_pin.c_str());
+        return error == 0 ? Status() : failure_errno("use", timer_pin, error);
+    }
+    const bool is_shared = name == "flows4" || name == "flows6" || name == "flow_stripes" || name == "flow_control" ||
+                           name == "counters";
+    if (!is_shared) {  // its own, or declared in bpf/maps.h and not used
+        bpf_map__set_autocreate(map, name == "scratch" || bpf_map__is_internal(map));
+        return {};
+    }
+    const int error = bpf_map__reuse_fd(map, map_of(name));
+    return error == 0 ? Status() : failure_errno("use map", name, error);
 }
 
 }  // namespace
 
-Status start_flow_upkeep(const PinDirectory& pins) {
-    const std::unique_ptr<upkeep_bpf, decltype(&upkeep_bpf__destroy)> skeleton(upkeep_bpf__open(), upkeep_bpf__destroy);
-    if (!skeleton) {
+FlowUpkeep::FlowUpkeep(upkeep_bpf* skeleton) : skeleton_(skeleton, upkeep_bpf__destroy) {}
+
+Result<FlowUpkeep> FlowUpkeep::load(const MapOf& map_of, const std::string& timer_pin) {
+    FlowUpkeep upkeep(upkeep_bpf__open());
+    if (!upkeep.skeleton_) {
         return failure_errno("open programs of", "flow upkeep");
     }
-    skeleton->rodata->strongly_ordered = kStronglyOrdered;
-    bpf_program__set_autoload(skeleton->progs.upkeep_once, false);
+    upkeep.skeleton_->rodata->strongly_ordered = kStronglyOrdered;
     bpf_map* map = nullptr;
-    bpf_object__for_each_map(map, skeleton->obj) {
-        const std::string name = bpf_map__name(map);
-        if (bpf_map__is_internal(map) || name == "scratch") {
-            continue;
-        }
-        if (!is_used(name)) {
-            bpf_map__set_autocreate(map, false);
-            continue;
-        }
-        const std::string path = pins.map(name);
-        if (const Fd pinned(bpf_obj_get(path.c_str())); pinned) {
-            if (int error = bpf_map__reuse_fd(map, pinned.get()); error != 0) {
-                return failure_errno("use pinned map", path, error);
-            }
-        } else if (int error = bpf_map__set_pin_path(map, path.c_str()); error != 0) {
-            return failure_errno("set pin path", path, error);
+    bpf_object__for_each_map(map, upkeep.skeleton_->obj) {
+        if (auto used = use_map(map, map_of, timer_pin); !used) {
+            return std::unexpected(used.error());
         }
     }
-    if (int error = upkeep_bpf__load(skeleton.get()); error != 0) {
+    if (int error = upkeep_bpf__load(upkeep.skeleton_.get()); error != 0) {
         return failure("load programs of", "flow upkeep",
                        std::string(std::strerror(-error)) + " (--log-level debug shows the verifier's words)");
     }
-    return run_once(bpf_program__fd(skeleton->progs.upkeep_start));
+    return upkeep;
+}
+
+Status FlowUpkeep::start() const {
+    const auto error = run(skeleton_->progs.upkeep_start);
+    if (!error) {
+        return std::unexpected(error.error());
+    }
+    return *error == 0 ? Status() : failure_errno("start the timer of", "flow upkeep", static_cast<int>(*error));
+}
+
+Status FlowUpkeep::settle() const {
+    for (int i = 0; i < kCallsAtMost; i++) {
+        const auto grows = run(skeleton_->progs.upkeep_once);
+        if (!grows) {
+            return std::unexpected(grows.error());
+        }
+        if (*grows == 0) {
+            return {};
+        }
+    }
+    return failure("settle", "flow tables", "they grow without end");
 }
 
 }  // namespace shunt

@@ -137,7 +137,12 @@ Result<Programs> Programs::load(const PinDirectory& pins, const ProgramOptions& 
     if (auto prepared = prepare_flow_tables(programs.flow_maps()); !prepared) {
         return std::unexpected(prepared.error());
     }
-    if (auto started = start_flow_upkeep(pins); !started) {
+    const auto upkeep = FlowUpkeep::load([&](const std::string& name) { return programs.map(name.c_str()); },
+                                         pins.map("flow_timer"));
+    if (!upkeep) {
+        return std::unexpected(upkeep.error());
+    }
+    if (auto started = upkeep->start(); !started) {
         return std::unexpected(started.error());
     }
     programs.control_page()->abi = SHUNT_ABI;

@@ -2,6 +2,8 @@
 #include "agent/report/json_text.h"
 
 #include <boost/json/serialize.hpp>
+#include <charconv>
+#include <cmath>
 #include <string>
 
 namespace shunt {
@@ -27,6 +29,10 @@ void print(std::ostream& out, const boost::json::value& value, std::size_t inden
             separator = ",\n";
         }
         out << '\n' << outer << ']';
+    } else if (value.is_double() && std::isfinite(value.get_double())) {
+        char text[32];  // the shortest that reads back the same: 39.85, where the library writes 3.985E1
+        const auto [end, error] = std::to_chars(text, text + sizeof(text), value.get_double());
+        out << std::string_view(text, error == std::errc() ? static_cast<std::size_t>(end - text) : 0);
     } else {
         out << boost::json::serialize(value);
     }

@@ -424,14 +424,13 @@ static __always_inline enum put_result flow_put_locked(const enum address_family
     return PUT_DONE;
 }
 
-// The next doubling begins when a stripe has more entries than five eighths of its slots, which is about half load of the
-// table as a whole, and the last one is over.
+// The next doubling begins when a stripe has more entries than half of its slots, and the last one is over.
 static __always_inline void flow_grow_if_due(struct flow_control *control, __u64 shape, __u32 stripe_entries)
 {
     __u32 mask = flow_shape_new(shape);
     __u32 stripe_slots = (mask + 1) / FLOW_STRIPES * FLOW_BLOCK_SLOTS;
 
-    if (likely(stripe_entries <= stripe_slots / 8 * 5) || mask != flow_shape_old(shape) || mask >= control->max_mask)
+    if (likely(stripe_entries <= stripe_slots / 2) || mask != flow_shape_old(shape) || mask >= control->max_mask)
         return;
     if (__sync_val_compare_and_swap(&control->shape, shape, (__u64)mask << 32 | (2 * mask + 1)) == shape)
         count(FLOW_TABLE_GREW);

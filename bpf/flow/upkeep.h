@@ -12,60 +12,66 @@ static __always_inline int flow_is_growing(__u64 shape)
     return flow_shape_new(shape) != flow_shape_old(shape);
 }
 
-// The entry in this slot of block `from`, to `to`. 0: it could not be moved.
-static __always_inline int flow_move_locked(const enum address_family family, struct flow_control *control, __u64 shape,
-                                            __u32 index, void *from, void *to, __u32 slot)
+// The entry in this slot of block `from`, to the block of `spot`. 0: it could not be moved.
+static __always_inline int flow_move_locked(const enum address_family family, struct slow_path *slow,
+                                            const struct flow_pair *pair, __u32 index, void *from, __u32 slot)
 {
+    const struct flow_spot *spot = &pair->first;
     struct recipe *recipe = flow_at(family, from, slot);
-    struct flow_words *key = (struct flow_words *)flow_words_at(family, recipe);
     struct recipe *into;
-    struct flow_place place;
     __u32 free;
 
-    if (READ_ONCE(control->shape) != shape || flow_is_free(family, recipe))
+    if (!flow_pair_is_current(pair) || flow_is_free(family, recipe))
         return 1;
-    place = flow_place(family, control, key, flow_hook_at(family, recipe));
-    if ((place.place & flow_shape_new(shape)) == index)
+    for (__u32 i = 0; i < FLOW_KEY_WORDS(family); i++)
+        spot->at->key.word[i] = flow_words_at(family, recipe)[i];
+    spot->at->place = flow_place(family, pair->control, &spot->at->key, flow_hook_at(family, recipe));
+    if ((spot->at->place.place & flow_shape_new(pair->shape)) == index)
         return 1;
-    free = flow_free_slot(family, to, place.first, place.turn);
-    if (free == FLOW_NO_SLOT)
-        free = flow_free_slot(family, to, place.second, place.turn);
+    free = flow_take_slot(family, pair, spot, 0, &slow->rival);
     if (free == FLOW_NO_SLOT)
         return 0;
-    into = flow_at(family, to, free);
-    moves_begin(control);
+    into = flow_at(family, spot->now, free);
+    moves_begin(pair->control);
     seq_begin(&into->seq);
     flow_copy(family, into, recipe);
     seq_end(&into->seq);
-    if (free / FLOW_GROUP_SLOTS != place.first)
-        *flow_away(family, to, place.first) += 1;
-    flow_clear(family, recipe);
-    if (slot / FLOW_GROUP_SLOTS != place.first)
-        *flow_away(family, from, place.first) -= 1;
-    moves_end(control);
+    flow_entry_clear(family, &(struct flow_entry){recipe, from, slot}, &spot->at->place);
+    moves_end(pair->control);
     return 1;
 }
 
-static __always_inline int flow_move(const enum address_family family, __u64 shape, __u32 index, __u32 slot)
+static __always_inline int flow_move(const enum address_family family, struct slow_path *slow, __u64 shape, __u32 index,
+                                     __u32 slot)
 {
-    struct flow_control *control = flow_control_get(family);
-    __u32 stripe_index = (family == IPV6 ? FLOW_STRIPES : 0) + (index & (FLOW_STRIPES - 1));
-    struct flow_stripe *stripe = bpf_map_lookup_elem(&flow_stripes, &stripe_index);
+    __u32 stripe = (family == IPV6 ? FLOW_STRIPES : 0) + (index & (FLOW_STRIPES - 1));
     void *from = flow_block(family, index);
-    void *to = flow_block(family, index + flow_shape_old(shape) + 1);
+    struct flow_pair pair = {
+        .control = flow_control_get(family),
+        .stripe = bpf_map_lookup_elem(&flow_stripes, &stripe),
+        .shape = shape,
+        .first = {.at = &slow->first, .now = flow_block(family, index + flow_shape_old(shape) + 1)},
+    };
     int moved;
 
-    if (!control || !stripe || !from || !to)
+    if (!pair.control || !pair.stripe || !from || !pair.first.now)
         return 0;
-    bpf_spin_lock(&stripe->lock);
-    moved = flow_move_locked(family, control, shape, index, from, to, slot);
-    bpf_spin_unlock(&stripe->lock);
+    bpf_spin_lock(&pair.stripe->lock);
+    moved = flow_move_locked(family, slow, &pair, index, from, slot);
+    bpf_spin_unlock(&pair.stripe->lock);
     return moved;
 }
 
 // Global functions, as in table.h.
-__noinline int flow_move4(__u64 shape, __u32 index, __u32 slot) { return flow_move(IPV4, shape, index, slot); }
-__noinline int flow_move6(__u64 shape, __u32 index, __u32 slot) { return flow_move(IPV6, shape, index, slot); }
+__noinline int flow_move4(struct slow_path *slow, __u64 shape, __u32 index, __u32 slot)
+{
+    return slow ? flow_move(IPV4, slow, shape, index, slot) : 0;
+}
+
+__noinline int flow_move6(struct slow_path *slow, __u64 shape, __u32 index, __u32 slot)
+{
+    return slow ? flow_move(IPV6, slow, shape, index, slot) : 0;
+}
 
 // What the slot's entry needs, if it is an entry; looked at without the lock.
 static __always_inline void flow_visit_slot(const enum address_family family, struct slow_path *slow,
@@ -83,7 +89,7 @@ static __always_inline void flow_visit_slot(const enum address_family family, st
         struct flow_place place = flow_place(family, control, key, hook);
 
         if ((place.place & flow_shape_new(shape)) != index) {
-            if (!(family == IPV4 ? flow_move4(shape, index, slot) : flow_move6(shape, index, slot)))
+            if (!(family == IPV4 ? flow_move4(slow, shape, index, slot) : flow_move6(slow, shape, index, slot)))
                 control->left += 1;
             return;
         }
@@ -125,6 +131,7 @@ static __always_inline void flow_end_pass(struct flow_control *control)
     if (flow_is_growing(shape) && control->pass_shape == shape && !control->left)
         __sync_val_compare_and_swap(&control->shape, shape, mask << 32 | mask);
     control->passes += 1;
+    control->stuck = control->left;
     control->cursor = 0;
 }
 
@@ -138,7 +145,8 @@ static __always_inline void flow_begin_pass(struct flow_control *control)
 #define FLOW_VISITS_MAX 256
 #define FLOW_VISITS_GROWING 64
 
-// The next few blocks: so many that a pass takes 128 calls, at most. 1: the table grows, come back soon.
+// The next few blocks: so many that a pass takes 128 calls, at most. 1: the table grows, come back soon (unless the last pass
+// could not move all: then there is time).
 static __always_inline int flow_upkeep(const enum address_family family, struct slow_path *slow)
 {
     struct flow_control *control = flow_control_get(family);
@@ -165,5 +173,5 @@ static __always_inline int flow_upkeep(const enum address_family family, struct 
         if (control->cursor > flow_shape_new(READ_ONCE(control->shape)))
             flow_end_pass(control);
     }
-    return flow_is_growing(READ_ONCE(control->shape));
+    return flow_is_growing(READ_ONCE(control->shape)) && !control->stuck;
 }

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/bench/contestant.h"
+
+#include <bpf/bpf.h>
+#include <sys/utsname.h>
+
+#include <cstdio>
+#include <map>
+#include <utility>
+
+#include "agent/datapath/flow_table.h"
+#include "agent/datapath/flow_upkeep.h"
+#include "agent/datapath/order.h"
+#include "agent/support/log.h"
+
+#include "forward.skel.h"
+
+namespace shunt::bench {
+namespace {
+
+constexpr std::uint32_t kFibLookupSource = 1U << 4;  // BPF_FIB_LOOKUP_SRC, Linux 6.7
+
+int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
+    if (level != LIBBPF_DEBUG) {
+        char text[1024];
+        std::vsnprintf(text, sizeof(text), format, arguments);
+        log::debug("{}", text);
+    }
+    return 0;
+}
+
+bool kernel_tells_source() {
+    utsname name{};
+    int major = 0;
+    int minor = 0;
+    return uname(&name) == 0 && std::sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+           std::pair(major, minor) >= std::pair(6, 7);
+}
+
+void set_max_entries(bpf_object& object, const char* map, std::uint32_t entries) {
+    if (bpf_map* found = bpf_object__find_map_by_name(&object, map); found != nullptr) {
+        bpf_map__set_max_entries(found, entries);
+    }
+}
+
+void size_own(bpf_object& object, const Room& room) {
+    set_max_entries(object, "flows4", flow_blocks(room.family == IPV4 ? room.max_flows : 1));
+    set_max_entries(object, "flows6", flow_blocks(room.family == IPV6 ? room.max_flows : 1));
+    set_constants(object);
+}
+
+// Upkeep of the objects that are loaded, by the id of their flow_control.
+using Upkeeps = std::map<std::uint32_t, FlowUpkeep>;
+
+int map_of(bpf_object& object, const std::string& name) {
+    return bpf_object__find_map_fd_by_name(&object, name.c_str());
+}
+
+std::uint32_t id_of(int map) {
+    bpf_map_info info{};
+    __u32 length = sizeof(info);
+    return bpf_obj_get_info_by_fd(map, &info, &length) == 0 ? info.id : 0;
+}
+
+Status prepare_own(bpf_object& object, Upkeeps& upkeeps) {
+    const FlowMaps maps{map_of(object, "flows4"), map_of(object, "flows6"), map_of(object, "flow_control")};
+    if (auto prepared = prepare_flow_tables(maps); !prepared) {
+        return prepared;
+    }
+    auto upkeep = FlowUpkeep::load([&](const std::string& name) { return map_of(object, name); }, "");
+    if (!upkeep) {
+        return std::unexpected(upkeep.error());
+    }
+    upkeeps.insert_or_assign(id_of(maps.control), *std::move(upkeep));
+    return {};
+}
+
+}  // namespace
+
+void set_constants(bpf_object& object) {
+    bpf_map* map = bpf_object__find_map_by_name(&object, ".rodata");
+    std::size_t length = 0;
+    const void* before = bpf_map__initial_value(map, &length);
+    auto constants = *static_cast<decltype(forward_bpf::rodata)>(const_cast<void*>(before));
+    constants.fib_lookup_source_flag = kernel_tells_source() ? kFibLookupSource : 0;
+    constants.strongly_ordered = kStronglyOrdered;
+    bpf_map__set_initial_value(map, &constants, length);
+}
+
+Result<Object> load_object(const std::string& name, const void* bytes, std::size_t length,
+                           const std::function<void(bpf_object& object)>& size) {
+    libbpf_set_print(log_libbpf);
+    Object object(bpf_object__open_mem(bytes, length, nullptr));
+    if (!object) {
+        return failure_errno("open programs", name);
+    }
+    set_max_entries(*object, "slots", 4096);
+    for (const char* map : {"frontends", "services", "service_counters", "backends", "devices"}) {
+        set_max_entries(*object, map, 1024);
+    }
+    // What no path goes through need not be verified, which takes longer than all the rest.
+    if (bpf_program* unused = bpf_object__find_program_by_name(object.get(), "tc_ingress_after_xdp");
+        unused != nullptr) {
+        bpf_program__set_autoload(unused, false);
+    }
+    size(*object);
+    if (const int error = bpf_object__load(object.get()); error != 0) {
+        return failure_errno("load programs", name, error);
+    }
+    return object;
+}
+
+Contestant own_programs() {
+    const auto upkeeps = std::make_shared<Upkeeps>();
+    return {.name = "shunt",
+            .load = [upkeeps](const Room& room) -> Result<Object> {
+                std::size_t length = 0;
+                const void* bytes = forward_bpf::elf_bytes(&length);
+                auto object = load_object("shunt", bytes, length, [&](bpf_object& it) { size_own(it, room); });
+                if (object) {
+                    if (auto prepared = prepare_own(**object, *upkeeps); !prepared) {
+                        return std::unexpected(prepared.error());
+                    }
+                }
+                return object;
+            },
+            .tend = [upkeeps](bpf_object& object) {
+                return upkeeps->at(id_of(map_of(object, "flow_control"))).settle();
+            }};
+}
+
+Contestant sized_to_the_load(Contestant contestant, std::string name) {
+    contestant.name = std::move(name);
+    contestant.load = [load = std::move(contestant.load)](const Room& room) {
+        return load({.family = room.family, .flows = room.flows, .max_flows = room.flows});
+    };
+    return contestant;
+}
+
+}  // namespace shunt::bench
