@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One measurement each: what it does, and what must be true for it to count."""
+
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+
+from . import conntrack, contestants, places, services, tools
+from .contestants import Entry
+
+
+class NotMeasured(Exception):
+    """The packets did not go the way whose cost was asked for."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    value: float
+    lost: int = 0  # frames sent and not delivered, while the clock ran
+    sent: int = 0
+
+
+def cpu_per_packet(entry: Entry, backend: str, family: int, flows: int, frames: int, cpu: int) -> Sample:
+    """CPU ns for each frame that arrived. All flows are opened first, in ascending order, each with a packet and its
+    reply; with the clock running they are visited in another order."""
+    address, port = entry.target(backend, family)
+    arguments = {
+        "cpu": cpu,
+        "saddr": places.FIRST_CLIENT.of(family),
+        "daddr": address,
+        "dport": port,
+        "arrival_port": entry.arrival_port(backend),
+        "flows": flows,
+        "far": entry.world.pin(entry.far_end(backend)),
+    }
+    tracked = entry.kind in contestants.TRACKED
+    if tracked and flows > 1:
+        conntrack.flush(entry.world.spaces["node"])
+    if entry.kind != contestants.FLOOR:
+        _open(entry, backend, family, flows, arguments)
+    before = _forwarded(entry, backend)
+    result = entry.world.send(frames=frames, visit="scrambled", **arguments)
+    if result["delivered"] == 0:
+        raise NotMeasured(f"{entry.world.prefix}: none of {frames} frames arrived")
+    if before is not None and (took := _forwarded(entry, backend) - before) != frames:
+        raise NotMeasured(f"{entry.world.prefix}: shunt forwarded {took} of {frames} frames\n{entry.agent.read('counters')}")
+    if tracked and flows > 1:
+        conntrack.flush(entry.world.spaces["node"])
+    spent = result["cpu_ns"] + result["ksoftirqd_ns"]
+    return Sample(spent / result["delivered"], frames - result["delivered"], frames)
+
+
+def _open(entry: Entry, backend: str, family: int, flows: int, arguments: dict) -> None:
+    source, mask = entry.expected_source(backend, family)
+    result = entry.world.send(frames=flows, open=1, source=source, mask=mask, **arguments)
+    right = {"delivered": flows, "returned": flows, "wrong_checksums": 0, "wrong_sources": 0}
+    if wrong := {key: result[key] for key in right if result[key] != right[key]}:
+        counters = entry.agent.read("counters") if entry.agent else ""
+        raise NotMeasured(f"{entry.world.prefix}, {backend}, IPv{family}: opened {flows} flows: {wrong}\n{counters}")
+
+
+def _forwarded(entry: Entry, backend: str) -> int | None:
+    if entry.agent is None:
+        return None
+    name = f"FORWARDED_{backend.upper()}_REQUEST"
+    return sum(event["count"] for event in entry.agent.read_json("counters")["events"] if event["name"] == name)
+
+
+def connections_per_second(entry: Entry, backend: str, connections: int, cpu: int) -> Sample:
+    """16 at a time: connect, a byte there, a byte back, close; client, node and server on one CPU."""
+    if entry.kind in contestants.TRACKED:
+        conntrack.flush(entry.world.spaces["node"])
+    result = _connect(entry, "connect", backend, cpu, connections=connections, concurrency=16, seconds=5)
+    if entry.kind in contestants.TRACKED:
+        conntrack.flush(entry.world.spaces["node"])
+    if result["connections"] == 0:
+        raise NotMeasured(f"{entry.world.prefix}, {backend}: no connection succeeded")
+    return Sample(result["connections"] / result["seconds"], result["failed"], result["connections"] + result["failed"])
+
+
+def latency(entry: Entry, backend: str, requests: int, cpu: int) -> Sample:
+    """µs for a byte there and back on an established connection, the median of the requests."""
+    return Sample(_connect(entry, "latency", backend, cpu, requests=requests)["p50_ns"] / 1000, 0, requests)
+
+
+def _connect(entry: Entry, command: str, backend: str, cpu: int, **arguments) -> dict:
+    address, port = entry.target(backend, 4)
+    source = places.FIRST_CLIENT.v4
+    space = entry.world.spaces["client"]
+    options = {"cpu": cpu, "from": source, "to": address, "port": port, **arguments}
+    return json.loads(tools.run(space, "bench_connect", command, **options))
+
+
+def endpoint_changes(entry: Entry, changes: int, cpu: int) -> list[Sample]:
+    """ms from the rename that puts a changed EndpointSlice in place to the first packet that arrives at the new pod.
+    The Service has one endpoint, which changes each time; a packet of a new flow is sent every 50 µs or so."""
+    samples = []
+    for change in range(changes):
+        pod = places.pod("remote", 100 + change % 2)
+        samples.append(_endpoint_change(entry, pod, change, cpu))
+    services.put_endpoints(entry.manifests, services.measured("remote", entry.contestant.backends))
+    return samples
+
+
+def _endpoint_change(entry: Entry, pod, change: int, cpu: int) -> Sample:
+    address, port = entry.target("remote", 4)
+    link = places.UPLINK
+    argv = tools.argv(
+        "bench_frames",
+        "probe",
+        cpu=cpu,
+        device=link.far.device,
+        smac=link.far.mac,
+        dmac=link.node.mac,
+        saddr=places.FIRST_CLIENT.v4,
+        daddr=address,
+        dport=port,
+        arrival_port=places.POD_PORT,
+        flows=1 << 20,
+        first_flow=change << 14,
+        far=entry.world.pin("other"),
+        watch=pod.v4,
+        period_us=40,
+        timeout_ms=3000,
+    )
+    service = services.Service(0, "bench/remote", tuple(services.PORTS), (("remote", pod),))
+    name = "remote-slices.json"
+    services.stage_endpoints(entry.manifests, service, name)
+    prober = subprocess.Popen(entry.world.spaces["client"].argv(argv), stdout=subprocess.PIPE, text=True)
+    with prober:
+        if prober.stdout.readline() != "ready\n":
+            raise NotMeasured(f"{entry.world.prefix}: the probe did not start")
+        time.sleep(0.01)
+        begin = time.monotonic_ns()
+        os.rename(entry.manifests.staging / name, entry.manifests.folder / name)
+        result = json.loads(prober.stdout.readline())
+    if not result["watched_ns"]:
+        raise NotMeasured(f"{entry.world.prefix}: no packet reached the new endpoint within 3 s")
+    return Sample((result["watched_ns"] - begin) / 1e6, result["sent"] - result["delivered"], result["sent"])

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured: sizes, contestants, panels. A panel is one question that several contestants answer."""
+
+from dataclasses import dataclass
+
+from . import contestants as c
+from .contestants import Contestant
+
+CPU, CONNECTIONS, LATENCY, CHANGE = "cpu_ns_per_packet", "connections_per_second", "request_p50_us", "endpoint_change_ms"
+
+
+@dataclass(frozen=True)
+class Size:
+    services: tuple[int, ...] = (1, 1000, 10000)
+    flows: tuple[int, ...] = (1, 32768)
+    most_flows: int = 524288
+    most_backends: int = 256
+    frames: int = 3_000_000
+    connections: int = 20_000
+    requests: int = 20_000
+    change_services: tuple[int, ...] = (10, 10000)
+    changes: int = 50
+    rounds: int = 5
+
+
+FULL = Size()
+QUICK = Size(
+    services=(1, 1000),
+    flows=(1, 4096),
+    most_flows=65536,
+    most_backends=32,
+    frames=300_000,
+    connections=4_000,
+    requests=4_000,
+    change_services=(10, 1000),
+    changes=5,
+    rounds=3,
+)
+SMOKE = Size(
+    services=(1, 20),
+    flows=(1, 256),
+    most_flows=1024,
+    most_backends=9,
+    frames=5_000,
+    connections=200,
+    requests=200,
+    change_services=(10,),
+    changes=2,
+    rounds=1,
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    metric: str
+    backend: str  # "remote" or "local"
+    family: int
+    flows: int  # 0: no such thing
+    contestants: tuple[Contestant, ...]
+
+
+def panels(size: Size) -> list[Panel]:
+    """All that goes in rounds. Endpoint changes do not: nobody else takes part."""
+    floor, stateless, routing, conntrack = (Contestant(kind) for kind in (c.FLOOR, c.STATELESS, c.ROUTING, c.CONNTRACK))
+    full = [Contestant(kind, count) for kind in (*c.RULES, *c.SHUNT) for count in size.services]
+    # Local backends: the number of Services shows in the remote panels; here the smallest and the largest do.
+    ends = [one for one in full if one.services in (size.services[0], size.services[-1])]
+    first_of_shunt = [one for one in full if one.kind in c.SHUNT and one.services == size.services[0]]
+    crowded = [Contestant(kind, size.services[0], size.most_backends, 2 * size.most_flows) for kind in c.SHUNT]
+
+    found = []
+    for flows in size.flows:
+        found.append(Panel(CPU, "remote", 4, flows, (floor, stateless, routing, conntrack, *full)))
+        found.append(Panel(CPU, "local", 4, flows, (routing, conntrack, *ends)))
+        found.append(Panel(CPU, "remote", 6, flows, (routing, *first_of_shunt)))
+        found.append(Panel(CPU, "local", 6, flows, (routing, *first_of_shunt)))
+    found.append(Panel(CPU, "remote", 4, size.most_flows, (stateless, routing, *crowded)))
+    found.append(Panel(CPU, "local", 4, size.most_flows, (routing, *crowded)))
+    for metric in (CONNECTIONS, LATENCY):
+        found.append(Panel(metric, "remote", 4, 0, (stateless, routing, conntrack, *full)))
+        found.append(Panel(metric, "local", 4, 0, (routing, conntrack, *ends)))
+    return found
+
+
+def changing(size: Size) -> list[Contestant]:
+    """Whose endpoints change."""
+    return [Contestant(c.SHUNT_XDP, count) for count in size.change_services]

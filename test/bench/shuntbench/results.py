@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was found: collected sample by sample, written as one JSON file."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .contestants import Contestant
+from .measure import Sample
+from .plan import Size
+
+
+@dataclass(frozen=True)
+class Key:
+    contestant: str
+    backend: str
+    family: int
+    services: int
+    flows: int
+    metric: str
+
+
+@dataclass
+class Results:
+    samples: dict[Key, list[Sample]] = field(default_factory=dict)
+
+    def add(self, contestant: Contestant, backend: str, family: int, flows: int, metric: str, sample: Sample) -> None:
+        key = Key(contestant.kind, backend, family, contestant.services, flows, metric)
+        self.samples.setdefault(key, []).append(sample)
+
+    def rows(self) -> list[dict]:
+        return [_row(key, samples) for key, samples in self.samples.items()]
+
+    def write(self, file: Path, size: Size, **about) -> None:
+        """`values` stand in the order of the rounds: ratios are made of values of the same round."""
+        document = {"about": {**machine(), **about}, "size": vars(size), "results": self.rows()}
+        file.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _row(key: Key, samples: list[Sample]) -> dict:
+    values = [round(sample.value, 3) for sample in samples]
+    return {
+        **vars(key),
+        "median": round(statistics.median(values), 3),
+        "min": min(values),
+        "max": max(values),
+        "rounds": len(values),
+        "lost": sum(sample.lost for sample in samples),
+        "sent": sum(sample.sent for sample in samples),
+        "values": values,
+    }
+
+
+def machine() -> dict:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith(("model name", "CPU part"))]
+    families = [line.split(":", 1)[1].strip() for line in lines if line.startswith("cpu family")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "cpu": models[0] if models else platform.machine(),
+        "cpu_family": families[0] if families else "",
+        "cpus": os.cpu_count(),
+        "memory_gib": round(memory / 2**30),
+        "kernel": platform.release().split("-")[0],
+        "virtual": any("hypervisor" in line for line in lines if line.startswith("flags")),
+    }
