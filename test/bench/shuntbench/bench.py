@@ -86,7 +86,7 @@ class Bench:
         begin = time.monotonic()
         entries = {one: Entry(one, World(prefix, one.world_name, folder, processes)) for one in everybody}
         for entry in entries.values():
-            entry.set_up(self.cpu)
+            entry.set_up()
         for entry in entries.values():
             entry.wait_ready()
             entry.keep_to(self.other_cpus)

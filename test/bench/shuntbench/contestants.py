@@ -65,12 +65,10 @@ class Entry:
     def kind(self) -> str:
         return self.contestant.kind
 
-    def set_up(self, server_cpu: int) -> None:
+    def set_up(self) -> None:
         """All but the agent's first sync."""
         self.world.build()
         _SET_UP[self.kind](self)
-        if self.kind != FLOOR:
-            self.world.serve_tcp(server_cpu)
 
     def wait_ready(self) -> None:
         if self.agent is not None:

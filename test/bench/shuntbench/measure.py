@@ -7,6 +7,8 @@ import subprocess
 import time
 from dataclasses import dataclass
 
+from shuntlab.namespace import run
+
 from . import conntrack, contestants, places, services, tools
 from .contestants import Entry
 
@@ -69,15 +71,17 @@ def _forwarded(entry: Entry, backend: str) -> int | None:
 
 
 def connections_per_second(entry: Entry, backend: str, connections: int, cpu: int) -> Sample:
-    """16 at a time: connect, a byte there, a byte back, close; client, node and server on one CPU."""
+    """16 at a time: connect, a byte there, a byte back, close. Per second of CPU time, which client, path and server
+    share."""
     if entry.kind in contestants.TRACKED:
         conntrack.flush(entry.world.spaces["node"])
-    result = _connect(entry, "connect", backend, cpu, connections=connections, concurrency=16, seconds=5)
+    result = _connect(entry, "connect", backend, cpu, connections=connections)
     if entry.kind in contestants.TRACKED:
         conntrack.flush(entry.world.spaces["node"])
-    if result["connections"] == 0:
+    done, failed = result["connections"], result["failed"]
+    if done == 0:
         raise NotMeasured(f"{entry.world.prefix}, {backend}: no connection succeeded")
-    return Sample(result["connections"] / result["seconds"], result["failed"], result["connections"] + result["failed"])
+    return Sample(done / result["cpu_seconds"], failed, done + failed)
 
 
 def latency(entry: Entry, backend: str, requests: int, cpu: int) -> Sample:
@@ -87,10 +91,20 @@ def latency(entry: Entry, backend: str, requests: int, cpu: int) -> Sample:
 
 def _connect(entry: Entry, command: str, backend: str, cpu: int, **arguments) -> dict:
     address, port = entry.target(backend, 4)
-    source = places.FIRST_CLIENT.v4
-    space = entry.world.spaces["client"]
-    options = {"cpu": cpu, "from": source, "to": address, "port": port, **arguments}
-    return json.loads(tools.run(space, "bench_connect", command, **options))
+    spaces = entry.world.spaces
+    argv = tools.argv(
+        "bench_connect",
+        command,
+        client_space=spaces["client"].path,
+        server_space=spaces[places.LINK_TO[backend].far.space].path,
+        cpu=cpu,
+        **{"from": places.FIRST_CLIENT.v4},
+        to=address,
+        port=port,
+        server_port=places.POD_PORT,
+        **arguments,
+    )
+    return json.loads(run(argv, timeout=120).stdout)
 
 
 def endpoint_changes(entry: Entry, changes: int, cpu: int) -> list[Sample]:

@@ -2,8 +2,6 @@
 """The benchmark's C++ tools, and small things around them."""
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from shuntlab.lab import PROJECT
@@ -22,11 +20,3 @@ def argv(tool: str, command: str, **arguments) -> list[str]:
 
 def run(space: Namespace, tool: str, command: str, **arguments) -> str:
     return space.run(argv(tool, command, **arguments), timeout=300).stdout
-
-
-def wait_until(is_true: Callable[[], bool], what: str, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds} s in vain for {what}")
-        time.sleep(0.01)

@@ -90,13 +90,6 @@ neigh add {there.address.v6} lladdr {there.mac} dev {here.device} nud permanent
                 + f"route add local {networks.v4} dev lo\nroute add local {networks.v6} dev lo\n"
             )
 
-    def serve_tcp(self, cpu: int) -> None:
-        for space in ("other", "pods"):
-            log = self.folder / f"{space}-server.log"
-            argv = tools.argv("bench_connect", "serve", cpu=cpu, port=places.POD_PORT)
-            self.processes.start(self.spaces[space], argv, log)
-            tools.wait_until(lambda log=log: log.read_text() == "ready\n", f"the TCP server in {space}")
-
     def send(self, **arguments) -> dict:
         """bench_frames, in the client's namespace."""
         link = places.UPLINK
