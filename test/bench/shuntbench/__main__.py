@@ -11,6 +11,7 @@ from shuntlab.lab import PROJECT
 
 from . import plan, plots, report, tables
 from .bench import Bench
+from .findings import Findings
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     results = Bench(size, arguments.seed, lambda text: print(text, flush=True)).run()
     results.write(folder / "results.json", size, seed=arguments.seed, quick=arguments.quick,
                   minutes=round((time.monotonic() - begin) / 60, 1))  # fmt: skip
-    found = tables.load(folder / "results.json")
+    found = Findings(folder / "results.json")
     plots.write_all(found, folder)
     print(tables.as_text(found))
     print(f"{folder}/results.json and {folder}/*.svg, after {(time.monotonic() - begin) / 60:.1f} minutes")

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""results.json, read: rows by what they answer, ratios of values of the same round."""
+
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import contestants as c
+from . import plan
+
+ORDER = (c.FLOOR, c.STATELESS, c.ROUTING, c.CONNTRACK, c.NFTABLES, c.IPTABLES, c.SHUNT_TC, c.SHUNT_XDP)
+
+
+@dataclass(frozen=True)
+class Spread:
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> "Spread":
+        return cls(statistics.median(values), min(values), max(values))
+
+
+class Findings:
+    def __init__(self, file: Path):
+        document = json.loads(file.read_text())
+        self.about = document["about"]
+        self.size = document["size"]
+        self.rows = document["results"]
+
+    def panel(self, metric: str, backend: str, family: int = 4, flows: int = 0) -> list[dict]:
+        """In the order in which contestants are shown."""
+        rows = [
+            row
+            for row in self.rows
+            if (row["metric"], row["backend"], row["family"], row["flows"]) == (metric, backend, family, flows)
+        ]
+        return sorted(rows, key=lambda row: (ORDER.index(row["contestant"]), row["services"]))
+
+    def row(self, kind: str, services: int, metric: str, backend: str, family: int = 4, flows: int = 0) -> dict:
+        for row in self.panel(metric, backend, family, flows):
+            if (row["contestant"], row["services"]) == (kind, services):
+                return row
+        raise KeyError((kind, services, metric, backend, family, flows))
+
+    def flows(self) -> list[int]:
+        return sorted({row["flows"] for row in self.rows if row["metric"] == plan.CPU})
+
+
+def ratio(one: dict, other: dict) -> Spread:
+    return Spread.of([a / b for a, b in zip(one["values"], other["values"], strict=True)])
+
+
+def label(row: dict) -> str:
+    count = row["services"]
+    if not count:
+        return row["contestant"]
+    return f"{row['contestant']}, {count:,} {'Service' if count == 1 else 'Services'}"
+
+
+def flows_label(flows: int) -> str:
+    if flows == 1:
+        return "1 flow"
+    return f"{flows // 1024}k flows" if flows % 1024 == 0 else f"{flows:,} flows"
