@@ -3,9 +3,9 @@
 // what CPU time it took. Everything happens on one CPU and in this thread: the kernel delivers live frames in the
 // softirq that follows each batch.
 //   bench_frames send  cpu= device= dmac= smac= saddr= daddr= dport= flows= frames= far=DIR near=DIR
-//                      [visit=scrambled] [open=1 source= mask= back-port=]
+//                      [visit=scrambled] [open=1 source= mask= [reflect=0]]
 //   bench_frames probe ... watch= first-flow= period-us= timeout-ms=
-// open: the far end inspects and reflects, the near end inspects what comes back.
+// open: the far end inspects and reflects, the near end inspects what comes back; reflect=0: nothing comes back.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
@@ -124,6 +124,9 @@ public:
         skeleton_->bss->next_frame = arguments.number_or("first-flow", 0);
         check(frames_bpf__load(skeleton_) == 0, "load frames");
     }
+    Generator(const Generator&) = delete;
+    Generator& operator=(const Generator&) = delete;
+    ~Generator() { frames_bpf__destroy(skeleton_); }
 
     void send(std::uint32_t frames) {
         LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame_.data(),
@@ -141,7 +144,8 @@ end_settings far_settings(const Arguments& arguments) {
     end_settings settings{};
     settings.port = htons(static_cast<std::uint16_t>(arguments.number_or("arrival-port", arguments.number("dport"))));
     if (arguments.has("open")) {
-        settings.reflect = settings.inspect = 1;
+        settings.inspect = 1;
+        settings.reflect = arguments.number_or("reflect", 1) != 0;
         std::copy_n(arguments.address("source").words.begin(), 4, settings.source);
         std::copy_n(arguments.address("mask").words.begin(), 4, settings.source_mask);
     }

@@ -20,12 +20,12 @@ class Smoke(unittest.TestCase):
             self.assertEqual(row["lost"], 0, row)
             self.assertGreater(row["median"], 0, row)
         expected = {
-            (one.kind, one.services, panel.backend, panel.family, panel.flows, panel.metric)
-            for panel in plan.panels(size)
+            (one.kind, one.services, panel.backend, panel.family, panel.flows, panel.metric, panel.replies)
+            for panel in [*plan.panels(size), plan.changing(size)]
             for one in panel.contestants
-        } | {(one.kind, one.services, "remote", 4, 0, plan.CHANGE) for one in plan.changing(size)}
-        found = {(row["contestant"], row["services"], row["backend"], row["family"], row["flows"], row["metric"])
-                 for row in rows}  # fmt: skip
+        }
+        names = ("contestant", "services", "backend", "family", "flows", "metric", "replies")
+        found = {tuple(row[name] for name in names) for row in rows}
         self.assertEqual(found, expected)
 
 

@@ -38,16 +38,16 @@ class Bench:
     def run(self) -> Results:
         panels = plan.panels(self.size)
         changing = plan.changing(self.size)
-        everybody = dict.fromkeys([one for panel in panels for one in panel.contestants] + changing)
+        everybody = dict.fromkeys([one for panel in [*panels, changing] for one in panel.contestants])
         with self._worlds(list(everybody)) as entries:
             for number in range(self.size.rounds):
                 begin = time.monotonic()
                 for panel in panels:
                     self._ask(panel, entries)
                 self.say(f"round {number + 1} of {self.size.rounds}: {time.monotonic() - begin:.0f} s")
-            for one in changing:
+            for one in changing.contestants:
                 for sample in measure.endpoint_changes(entries[one], self.size.changes, self.cpu):
-                    self.results.add(one, "remote", 4, 0, plan.CHANGE, sample)
+                    self.results.add(one, changing, sample)
         return self.results
 
     def _ask(self, panel: Panel, entries: dict[Contestant, Entry]) -> None:
@@ -55,12 +55,12 @@ class Bench:
         self.random.shuffle(order)
         for one in order:
             sample = self._measure(panel, entries[one])
-            self.results.add(one, panel.backend, panel.family, panel.flows, panel.metric, sample)
+            self.results.add(one, panel, sample)
 
     def _measure(self, panel: Panel, entry: Entry) -> measure.Sample:
         size = self.size
         if panel.metric == plan.CPU:
-            return measure.cpu_per_packet(entry, panel.backend, panel.family, panel.flows, size.frames, self.cpu)
+            return measure.cpu_per_packet(entry, panel, size.frames, self.cpu)
         if panel.metric == plan.CONNECTIONS:
             return measure.connections_per_second(entry, panel.backend, size.connections, self.cpu)
         return measure.latency(entry, panel.backend, size.requests, self.cpu)

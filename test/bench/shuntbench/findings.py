@@ -30,20 +30,22 @@ class Findings:
         self.size = document["size"]
         self.rows = document["results"]
 
-    def panel(self, metric: str, backend: str, family: int = 4, flows: int = 0) -> list[dict]:
+    def panel(self, metric: str, backend: str, family: int = 4, flows: int = 0, replies: bool = True) -> list[dict]:
         """In the order in which contestants are shown."""
         rows = [
             row
             for row in self.rows
-            if (row["metric"], row["backend"], row["family"], row["flows"]) == (metric, backend, family, flows)
+            if (row["metric"], row["backend"], row["family"], row["flows"], row["replies"])
+            == (metric, backend, family, flows, replies)
         ]
         return sorted(rows, key=lambda row: (ORDER.index(row["contestant"]), row["services"]))
 
-    def row(self, kind: str, services: int, metric: str, backend: str, family: int = 4, flows: int = 0) -> dict:
-        for row in self.panel(metric, backend, family, flows):
+    def row(self, kind: str, services: int, *panel, **options) -> dict:
+        """`panel` and `options` as for panel()."""
+        for row in self.panel(*panel, **options):
             if (row["contestant"], row["services"]) == (kind, services):
                 return row
-        raise KeyError((kind, services, metric, backend, family, flows))
+        raise KeyError((kind, services, *panel, options))
 
     def flows(self) -> list[int]:
         return sorted({row["flows"] for row in self.rows if row["metric"] == plan.CPU})

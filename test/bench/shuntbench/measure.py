@@ -11,6 +11,7 @@ from shuntlab.namespace import run
 
 from . import conntrack, contestants, places, services, tools
 from .contestants import Entry
+from .plan import Panel
 
 
 class NotMeasured(Exception):
@@ -24,13 +25,14 @@ class Sample:
     sent: int = 0
 
 
-def cpu_per_packet(entry: Entry, backend: str, family: int, flows: int, frames: int, cpu: int) -> Sample:
+def cpu_per_packet(entry: Entry, panel: Panel, frames: int, cpu: int) -> Sample:
     """CPU ns for each frame that arrived. All flows are opened first, in ascending order, each with a packet and its
     reply; with the clock running they are visited in another order."""
+    backend, family, flows = panel.backend, panel.family, panel.flows
     address, port = entry.target(backend, family)
     arguments = {
         "cpu": cpu,
-        "saddr": places.FIRST_CLIENT.of(family),
+        "saddr": (places.FIRST_CLIENT if panel.replies else places.SILENT_CLIENT).of(family),
         "daddr": address,
         "dport": port,
         "arrival_port": entry.arrival_port(backend),
@@ -38,29 +40,31 @@ def cpu_per_packet(entry: Entry, backend: str, family: int, flows: int, frames: 
         "far": entry.world.pin(entry.far_end(backend)),
     }
     tracked = entry.kind in contestants.TRACKED
-    if tracked and flows > 1:
+    if tracked:
         conntrack.flush(entry.world.spaces["node"])
     if entry.kind != contestants.FLOOR:
-        _open(entry, backend, family, flows, arguments)
+        _open(entry, panel, arguments)
     before = _forwarded(entry, backend)
     result = entry.world.send(frames=frames, visit="scrambled", **arguments)
     if result["delivered"] == 0:
         raise NotMeasured(f"{entry.world.prefix}: none of {frames} frames arrived")
     if before is not None and (took := _forwarded(entry, backend) - before) != frames:
         raise NotMeasured(f"{entry.world.prefix}: shunt forwarded {took} of {frames} frames\n{entry.agent.read('counters')}")
-    if tracked and flows > 1:
+    if tracked:
         conntrack.flush(entry.world.spaces["node"])
     spent = result["cpu_ns"] + result["ksoftirqd_ns"]
     return Sample(spent / result["delivered"], frames - result["delivered"], frames)
 
 
-def _open(entry: Entry, backend: str, family: int, flows: int, arguments: dict) -> None:
-    source, mask = entry.expected_source(backend, family)
-    result = entry.world.send(frames=flows, open=1, source=source, mask=mask, **arguments)
-    right = {"delivered": flows, "returned": flows, "wrong_checksums": 0, "wrong_sources": 0}
+def _open(entry: Entry, panel: Panel, arguments: dict) -> None:
+    flows, replies = panel.flows, int(panel.replies)
+    source, mask = entry.expected_source(panel.backend, panel.family)
+    result = entry.world.send(frames=flows, open=1, source=source, mask=mask, reflect=replies, **arguments)
+    right = {"delivered": flows, "returned": flows * replies, "wrong_checksums": 0, "wrong_sources": 0}
     if wrong := {key: result[key] for key in right if result[key] != right[key]}:
         counters = entry.agent.read("counters") if entry.agent else ""
-        raise NotMeasured(f"{entry.world.prefix}, {backend}, IPv{family}: opened {flows} flows: {wrong}\n{counters}")
+        where = f"{entry.world.prefix}, {panel.backend}, IPv{panel.family}"
+        raise NotMeasured(f"{where}: opened {flows} flows: {wrong}\n{counters}")
 
 
 def _forwarded(entry: Entry, backend: str) -> int | None:
@@ -109,10 +113,10 @@ def _connect(entry: Entry, command: str, backend: str, cpu: int, **arguments) ->
 
 def endpoint_changes(entry: Entry, changes: int, cpu: int) -> list[Sample]:
     """ms from the rename that puts a changed EndpointSlice in place to the first packet that arrives at the new pod.
-    The Service has one endpoint, which changes each time; a packet of a new flow is sent every 50 µs or so."""
+    The Service has one endpoint, a new one each time; a packet of a new flow is sent every 50 µs or so."""
     samples = []
     for change in range(changes):
-        pod = places.pod("remote", 100 + change % 2)
+        pod = places.pod("remote", 100 + change)
         samples.append(_endpoint_change(entry, pod, change, cpu))
     services.put_endpoints(entry.manifests, services.measured("remote", entry.contestant.backends))
     return samples

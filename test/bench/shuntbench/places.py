@@ -50,6 +50,7 @@ NODE = UPLINK.node.address
 # Clients lie behind the client's end of the uplink. Each address has 32k flows.
 CLIENT_NETWORK = Addresses("198.51.100.0/24", "2001:db8:51::/64")
 FIRST_CLIENT = Addresses("198.51.100.16", "2001:db8:51::16")
+SILENT_CLIENT = Addresses("198.51.100.200", "2001:db8:51::200")  # whose packets nobody answers
 
 # Pods of the measured Services; pods of all others.
 POD_PORT = 8080

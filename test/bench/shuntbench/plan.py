@@ -16,7 +16,7 @@ class Size:
     most_flows: int = 524288
     most_backends: int = 256
     frames: int = 3_000_000
-    connections: int = 20_000
+    connections: int = 6_400
     requests: int = 20_000
     change_services: tuple[int, ...] = (10, 10000)
     changes: int = 50
@@ -30,21 +30,21 @@ QUICK = Size(
     most_flows=65536,
     most_backends=32,
     frames=300_000,
-    connections=4_000,
+    connections=1_600,
     requests=4_000,
     change_services=(10, 1000),
     changes=5,
     rounds=3,
 )
 SMOKE = Size(
-    services=(1, 20),
+    services=(20,),
     flows=(1, 256),
     most_flows=1024,
     most_backends=9,
     frames=5_000,
-    connections=200,
+    connections=160,
     requests=200,
-    change_services=(10,),
+    change_services=(20,),
     changes=2,
     rounds=1,
 )
@@ -57,6 +57,7 @@ class Panel:
     family: int
     flows: int  # 0: no such thing
     contestants: tuple[Contestant, ...]
+    replies: bool = True  # else flows are opened by the client alone
 
 
 def panels(size: Size) -> list[Panel]:
@@ -66,6 +67,7 @@ def panels(size: Size) -> list[Panel]:
     # Local backends: the number of Services shows in the remote panels; here the smallest and the largest do.
     ends = [one for one in full if one.services in (size.services[0], size.services[-1])]
     first_of_shunt = [one for one in full if one.kind in c.SHUNT and one.services == size.services[0]]
+    one_way = [one for one in full if one.kind in (c.NFTABLES, *c.SHUNT) and one.services == size.services[0]]
     crowded = [Contestant(kind, size.services[0], size.most_backends, 2 * size.most_flows) for kind in c.SHUNT]
 
     found = []
@@ -73,15 +75,16 @@ def panels(size: Size) -> list[Panel]:
         found.append(Panel(CPU, "remote", 4, flows, (floor, stateless, routing, conntrack, *full)))
         found.append(Panel(CPU, "local", 4, flows, (routing, conntrack, *ends)))
         found.append(Panel(CPU, "remote", 6, flows, (routing, *first_of_shunt)))
-        found.append(Panel(CPU, "local", 6, flows, (routing, *first_of_shunt)))
+    found.append(Panel(CPU, "local", 6, size.flows[0], (routing, *first_of_shunt)))
     found.append(Panel(CPU, "remote", 4, size.most_flows, (stateless, routing, *crowded)))
     found.append(Panel(CPU, "local", 4, size.most_flows, (routing, *crowded)))
+    found.append(Panel(CPU, "remote", 4, 1, (stateless, *one_way), replies=False))
     for metric in (CONNECTIONS, LATENCY):
         found.append(Panel(metric, "remote", 4, 0, (stateless, routing, conntrack, *full)))
         found.append(Panel(metric, "local", 4, 0, (routing, conntrack, *ends)))
     return found
 
 
-def changing(size: Size) -> list[Contestant]:
+def changing(size: Size) -> Panel:
     """Whose endpoints change."""
-    return [Contestant(c.SHUNT_XDP, count) for count in size.change_services]
+    return Panel(CHANGE, "remote", 4, 0, tuple(Contestant(c.SHUNT_XDP, count) for count in size.change_services))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .contestants import Contestant
 from .measure import Sample
-from .plan import Size
+from .plan import Panel, Size
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,23 @@ class Key:
     services: int
     flows: int
     metric: str
+    replies: bool
 
 
 @dataclass
 class Results:
     samples: dict[Key, list[Sample]] = field(default_factory=dict)
 
-    def add(self, contestant: Contestant, backend: str, family: int, flows: int, metric: str, sample: Sample) -> None:
-        key = Key(contestant.kind, backend, family, contestant.services, flows, metric)
+    def add(self, contestant: Contestant, panel: Panel, sample: Sample) -> None:
+        key = Key(
+            contestant.kind,
+            panel.backend,
+            panel.family,
+            contestant.services,
+            panel.flows,
+            panel.metric,
+            panel.replies,
+        )
         self.samples.setdefault(key, []).append(sample)
 
     def rows(self) -> list[dict]:

@@ -39,6 +39,10 @@ def cpu(found: Findings, backend: str, family: int) -> str:
     return _by_contestant([(title, rows) for title, rows in columns if rows])
 
 
+def one_way(found: Findings) -> str:
+    return _by_contestant([("1 flow, no replies", found.panel(plan.CPU, "remote", 4, 1, replies=False))])
+
+
 def tcp(found: Findings, backend: str) -> str:
     return _by_contestant(
         [
@@ -97,6 +101,10 @@ def _goals(found: Findings):
                findings.ratio(row(c.SHUNT_XDP, many, plan.CPU, "remote", flows),
                               row(c.SHUNT_XDP, few, plan.CPU, "remote", flows)),
                lambda value: value <= 1.1)  # fmt: skip
+    yield (f"remote, no replies, nftables / XDP: 1 flow, {few:,} Service", "≥ 6.5",
+           findings.ratio(found.row(c.NFTABLES, few, plan.CPU, "remote", 4, 1, replies=False),
+                          found.row(c.SHUNT_XDP, few, plan.CPU, "remote", 4, 1, replies=False)),
+           lambda value: value >= 6.5)  # fmt: skip
     for count in (few, many):
         where = f"{count:,} Service{'s' if count > 1 else ''}"
         yield (f"remote, connections per second, XDP / nftables: {where}", "≥ 1.2",
@@ -127,6 +135,7 @@ def everything(found: Findings) -> dict[str, str]:
         "goals": goals(found),
         "cpu remote": cpu(found, "remote", 4),
         "cpu local": cpu(found, "local", 4),
+        "cpu one way": one_way(found),
         "cpu remote IPv6": cpu(found, "remote", 6),
         "cpu local IPv6": cpu(found, "local", 6),
         "tcp remote": tcp(found, "remote"),
