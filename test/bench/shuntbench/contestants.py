@@ -18,6 +18,7 @@ NFTABLES, IPTABLES, SHUNT_XDP, SHUNT_TC = "nftables", "iptables", "shunt XDP", "
 
 RULES = (NFTABLES, IPTABLES)
 SHUNT = (SHUNT_XDP, SHUNT_TC)
+UNAWARE = (FLOOR, STATELESS, ROUTING, CONNTRACK)  # of Services
 TRACKED = (CONNTRACK, *RULES)  # leave entries in connection tracking
 
 
