@@ -25,8 +25,9 @@ unsigned index_of(const std::string& device) {
 }
 
 void attach(const std::string& device, const bpf_program* program) {
-    check(bpf_xdp_attach(static_cast<int>(index_of(device)), bpf_program__fd(program), XDP_FLAGS_DRV_MODE, nullptr) == 0,
-          "attach native XDP to " + device);
+    check(
+        bpf_xdp_attach(static_cast<int>(index_of(device)), bpf_program__fd(program), XDP_FLAGS_DRV_MODE, nullptr) == 0,
+        "attach native XDP to " + device);
 }
 
 void attach_end(const Arguments& arguments) {

@@ -41,7 +41,9 @@ sockaddr_in socket_address(std::uint32_t address, std::uint64_t port) {
     return result;
 }
 
-const sockaddr* generic(const sockaddr_in& address) { return reinterpret_cast<const sockaddr*>(&address); }
+const sockaddr* generic(const sockaddr_in& address) {
+    return reinterpret_cast<const sockaddr*>(&address);
+}
 
 // No call waits longer.
 void limit_waiting(int fd) {

@@ -41,7 +41,8 @@ static __always_inline void inspect_udp(struct xdp_md *ctx, const struct udphdr 
     __be32 datagram[(DATAGRAM_SIZE + 3) / 4] = {};
     __u32 pseudo = fold(addresses) + udp->len + bpf_htons(17);
 
-    if (udp->len != bpf_htons(DATAGRAM_SIZE) || !udp->check || bpf_xdp_load_bytes(ctx, offset, datagram, DATAGRAM_SIZE) ||
+    if (udp->len != bpf_htons(DATAGRAM_SIZE) || !udp->check ||
+        bpf_xdp_load_bytes(ctx, offset, datagram, DATAGRAM_SIZE) ||
         fold(bpf_csum_diff(0, 0, datagram, sizeof(datagram), pseudo)) != 0xffff)
         count->wrong_checksums++;
 }

@@ -21,7 +21,7 @@ class Smoke(unittest.TestCase):
             self.assertGreater(row["median"], 0, row)
         expected = {
             (one.kind, one.services, panel.backend, panel.family, panel.flows, panel.metric, panel.replies)
-            for panel in [*plan.panels(size), plan.changing(size)]
+            for panel in [*plan.panels(size), *plan.changing(size)]
             for one in panel.contestants
         }
         names = ("contestant", "services", "backend", "family", "flows", "metric", "replies")

@@ -18,6 +18,8 @@ from .plan import Panel, Size
 from .results import Results
 from .world import World
 
+PAUSE = 0.5  # seconds, between two endpoint changes that shall not meet
+
 Say = Callable[[str], None]
 
 
@@ -38,16 +40,20 @@ class Bench:
     def run(self) -> Results:
         panels = plan.panels(self.size)
         changing = plan.changing(self.size)
-        everybody = dict.fromkeys([one for panel in [*panels, changing] for one in panel.contestants])
+        everybody = dict.fromkeys([one for panel in [*panels, *changing] for one in panel.contestants])
         with self._worlds(list(everybody)) as entries:
             for number in range(self.size.rounds):
                 begin = time.monotonic()
                 for panel in panels:
                     self._ask(panel, entries)
                 self.say(f"round {number + 1} of {self.size.rounds}: {time.monotonic() - begin:.0f} s")
-            for one in changing.contestants:
-                for sample in measure.endpoint_changes(entries[one], self.size.changes, self.cpu):
-                    self.results.add(one, changing, sample)
+            begin = time.monotonic()
+            for panel in changing:
+                pause = PAUSE if panel.metric == plan.CHANGE else 0
+                for one in panel.contestants:
+                    for sample in measure.endpoint_changes(entries[one], self.size.changes, pause, self.cpu):
+                        self.results.add(one, panel, sample)
+            self.say(f"endpoint changes: {time.monotonic() - begin:.0f} s")
         return self.results
 
     def _ask(self, panel: Panel, entries: dict[Contestant, Entry]) -> None:

@@ -69,7 +69,9 @@ def packets(found: Findings) -> str:
             more_services.what,
             more_services.asked,
             *(
-                more_services.cell(*(cpu(c.SHUNT_XDP, n, "remote", flows) for n in (many, few))) if count == many else ""
+                more_services.cell(*(cpu(c.SHUNT_XDP, n, "remote", flows) for n in (many, few)))
+                if count == many
+                else ""
                 for flows, count in columns
             ),
         ],
@@ -82,12 +84,13 @@ def tcp(found: Findings) -> str:
     counts = (found.size["services"][0], found.size["services"][-1])
     more = Goal("connections per second, XDP / nftables", least=1.2)
     faster = Goal("request p50, XDP / plain routing", most=1)
+    routing = found.row(c.ROUTING, 0, plan.LATENCY, "remote")
+    rates = [
+        [found.row(kind, count, plan.CONNECTIONS, "remote") for kind in (c.SHUNT_XDP, c.NFTABLES)] for count in counts
+    ]
+    times = [(found.row(c.SHUNT_XDP, count, plan.LATENCY, "remote"), routing) for count in counts]
     lines = [
-        [more.what, more.asked]
-        + [more.cell(*(found.row(kind, n, plan.CONNECTIONS, "remote") for kind in (c.SHUNT_XDP, c.NFTABLES)))
-           for n in counts],
-        [faster.what, faster.asked]
-        + [faster.cell(found.row(c.SHUNT_XDP, n, plan.LATENCY, "remote"), found.row(c.ROUTING, 0, plan.LATENCY, "remote"))
-           for n in counts],
-    ]  # fmt: skip
+        [more.what, more.asked, *(more.cell(*pair) for pair in rates)],
+        [faster.what, faster.asked, *(faster.cell(*pair) for pair in times)],
+    ]
     return table(["TCP, backend on another node", "goal", *map(_services_label, counts)], lines)

@@ -49,7 +49,8 @@ def cpu_per_packet(entry: Entry, panel: Panel, frames: int, cpu: int) -> Sample:
     if result["delivered"] == 0:
         raise NotMeasured(f"{entry.world.prefix}: none of {frames} frames arrived")
     if before is not None and (took := _forwarded(entry, backend) - before) != frames:
-        raise NotMeasured(f"{entry.world.prefix}: shunt forwarded {took} of {frames} frames\n{entry.agent.read('counters')}")
+        counters = entry.agent.read("counters")
+        raise NotMeasured(f"{entry.world.prefix}: shunt forwarded {took} of {frames} frames\n{counters}")
     if tracked:
         conntrack.flush(entry.world.spaces["node"])
     spent = result["cpu_ns"] + result["ksoftirqd_ns"]
@@ -111,11 +112,12 @@ def _connect(entry: Entry, command: str, backend: str, cpu: int, **arguments) ->
     return json.loads(run(argv, timeout=120).stdout)
 
 
-def endpoint_changes(entry: Entry, changes: int, cpu: int) -> list[Sample]:
+def endpoint_changes(entry: Entry, changes: int, pause: float, cpu: int) -> list[Sample]:
     """ms from the rename that puts a changed EndpointSlice in place to the first packet that arrives at the new pod.
     The Service has one endpoint, a new one each time; a packet of a new flow is sent every 50 µs or so."""
     samples = []
     for change in range(changes):
+        time.sleep(pause)
         pod = places.pod("remote", 100 + change)
         samples.append(_endpoint_change(entry, pod, change, cpu))
     services.put_endpoints(entry.manifests, services.measured("remote", entry.contestant.backends))

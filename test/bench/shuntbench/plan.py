@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from . import contestants as c
 from .contestants import Contestant
 
-CPU, CONNECTIONS, LATENCY, CHANGE = "cpu_ns_per_packet", "connections_per_second", "request_p50_us", "endpoint_change_ms"
+CPU, CONNECTIONS, LATENCY = "cpu_ns_per_packet", "connections_per_second", "request_p50_us"
+# Alone; and as soon as the change before it has shown.
+CHANGE, CHANGE_AFTER_CHANGE = "endpoint_change_ms", "endpoint_change_after_change_ms"
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Size:
     connections: int = 6_400
     requests: int = 20_000
     change_services: tuple[int, ...] = (10, 10000)
-    changes: int = 50
+    changes: int = 30
     rounds: int = 5
 
 
@@ -38,7 +40,7 @@ QUICK = Size(
 )
 SMOKE = Size(
     services=(20,),
-    flows=(1, 256),
+    flows=(256,),
     most_flows=1024,
     most_backends=9,
     frames=5_000,
@@ -85,6 +87,7 @@ def panels(size: Size) -> list[Panel]:
     return found
 
 
-def changing(size: Size) -> Panel:
+def changing(size: Size) -> list[Panel]:
     """Whose endpoints change."""
-    return Panel(CHANGE, "remote", 4, 0, tuple(Contestant(c.SHUNT_XDP, count) for count in size.change_services))
+    agents = tuple(Contestant(c.SHUNT_XDP, count) for count in size.change_services)
+    return [Panel(metric, "remote", 4, 0, agents) for metric in (CHANGE, CHANGE_AFTER_CHANGE)]

@@ -41,18 +41,24 @@ def _charts(found: Findings) -> dict[str, str]:
     def both(metric: str) -> list[Group]:
         return [(f"{backend} backends", found.panel(metric, backend)) for backend in ("remote", "local")]
 
+    packet = "CPU time per delivered packet"
     less, more = "less is better; median, min to max", "more is better; median, min to max"
     return {
-        "cpu-remote.svg": _chart("CPU time per delivered packet, backend on another node", f"ns, {less}", cpu("remote", 4)),
-        "cpu-local.svg": _chart("CPU time per delivered packet, backend on this node", f"ns, {less}", cpu("local", 4)),
+        "cpu-remote.svg": _chart(f"{packet}, backend on another node", f"ns, {less}", cpu("remote", 4)),
+        "cpu-local.svg": _chart(f"{packet}, backend on this node", f"ns, {less}", cpu("local", 4)),
         "connections.svg": _chart("TCP connections per second of CPU time", more, both(plan.CONNECTIONS)),
-        "latency.svg": _chart("A byte there and back on an established connection, p50", f"µs, {less}", both(plan.LATENCY)),
+        "latency.svg": _chart(
+            "A byte there and back on an established connection, p50", f"µs, {less}", both(plan.LATENCY)
+        ),
         "endpoint-change.svg": _chart(
             "From a changed EndpointSlice to the first packet at the new pod",
             f"ms, {less}",
-            [("shunt", found.panel(plan.CHANGE, "remote"))],
+            [
+                ("a change alone", found.panel(plan.CHANGE, "remote")),
+                ("right after another change", found.panel(plan.CHANGE_AFTER_CHANGE, "remote")),
+            ],
         ),
-    }  # fmt: skip
+    }
 
 
 def _chart(title: str, note: str, groups: list[Group]) -> str:

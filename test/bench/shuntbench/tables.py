@@ -5,7 +5,13 @@ from . import findings, goals, plan
 from .findings import Findings
 from .markdown import table
 
-FORMATS = {plan.CPU: "{:,.0f}", plan.CONNECTIONS: "{:,.0f}", plan.LATENCY: "{:.1f}", plan.CHANGE: "{:.2f}"}
+FORMATS = {
+    plan.CPU: "{:,.0f}",
+    plan.CONNECTIONS: "{:,.0f}",
+    plan.LATENCY: "{:.1f}",
+    plan.CHANGE: "{:.2f}",
+    plan.CHANGE_AFTER_CHANGE: "{:.2f}",
+}
 
 
 def cell(row: dict | None) -> str:
@@ -46,7 +52,12 @@ def tcp(found: Findings, backend: str) -> str:
 
 
 def changes(found: Findings) -> str:
-    return _by_contestant([("ms from the change to the wire", found.panel(plan.CHANGE, "remote"))])
+    return _by_contestant(
+        [
+            ("ms, alone", found.panel(plan.CHANGE, "remote")),
+            ("ms, right after another", found.panel(plan.CHANGE_AFTER_CHANGE, "remote")),
+        ]
+    )
 
 
 def machine(found: Findings) -> str:

@@ -80,7 +80,11 @@ neigh add {there.address.v6} lladdr {there.mac} dev {here.device} nud permanent
             lines += via(places.POD_NETWORK[backend].v4, far.v4) + via(places.POD_NETWORK[backend].v6, far.v6)
             lines += via(places.FILLER_NETWORK[backend], far.v4)
         self.spaces["node"].ip(lines)
-        owned = {"client": places.CLIENT_NETWORK, "other": places.POD_NETWORK["remote"], "pods": places.POD_NETWORK["local"]}
+        owned = {
+            "client": places.CLIENT_NETWORK,
+            "other": places.POD_NETWORK["remote"],
+            "pods": places.POD_NETWORK["local"],
+        }
         for link in places.LINKS:
             # Whole networks are the space's own addresses: thousands of clients and pods without an `addr add` each.
             networks, gateway = owned[link.far.space], link.node.address
