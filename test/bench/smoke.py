@@ -15,10 +15,11 @@ class Smoke(unittest.TestCase):
     def test_every_contestant_delivers_and_every_result_is_there(self):
         size = plan.SMOKE
         results = Bench(size, seed=1, say=print).run()
+        self.assertEqual(results.failures, [])
         rows = results.rows()
         for row in rows:
             self.assertEqual(row["lost"], 0, row)
-            self.assertGreater(row["median"], 0, row)
+            self.assertGreater(row["min"], 0, row)
         expected = {
             (one.kind, one.services, panel.backend, panel.family, panel.flows, panel.metric, panel.replies)
             for panel in [*plan.panels(size), *plan.changing(size)]

@@ -39,6 +39,8 @@ def main() -> None:
     print(f"{folder}/results.json and {folder}/*.svg, after {(time.monotonic() - begin) / 60:.1f} minutes")
     if arguments.docs:
         report.write(found)
+    if results.failures:
+        raise SystemExit(f"{len(results.failures)} measurements failed; what they said stands above")
 
 
 if __name__ == "__main__":

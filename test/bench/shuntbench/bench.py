@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from shuntlab import lab
-from shuntlab.namespace import run
+from shuntlab.namespace import CommandFailed, run
 from shuntlab.processes import Processes
 
 from . import measure, plan
@@ -60,7 +60,12 @@ class Bench:
         order = list(panel.contestants)
         self.random.shuffle(order)
         for one in order:
-            sample = self._measure(panel, entries[one])
+            try:
+                sample = self._measure(panel, entries[one])
+            except (measure.NotMeasured, CommandFailed) as failure:
+                self.say(f"NOT MEASURED: {failure}")
+                self.results.failures.append(str(failure))
+                sample = measure.Sample(None)
             self.results.add(one, panel, sample)
 
     def _measure(self, panel: Panel, entry: Entry) -> measure.Sample:

@@ -40,19 +40,24 @@ class Findings:
         ]
         return sorted(rows, key=lambda row: (ORDER.index(row["contestant"]), row["services"]))
 
-    def row(self, kind: str, services: int, *panel, **options) -> dict:
-        """`panel` and `options` as for panel()."""
+    def row(self, kind: str, services: int, *panel, **options) -> dict | None:
+        """`panel` and `options` as for panel(). None: not measured."""
         for row in self.panel(*panel, **options):
             if (row["contestant"], row["services"]) == (kind, services):
                 return row
-        raise KeyError((kind, services, *panel, options))
+        return None
 
     def flows(self) -> list[int]:
         return sorted({row["flows"] for row in self.rows if row["metric"] == plan.CPU})
 
 
-def ratio(one: dict, other: dict) -> Spread:
-    return Spread.of([a / b for a, b in zip(one["values"], other["values"], strict=True)])
+def ratio(one: dict | None, other: dict | None) -> Spread | None:
+    """Of the rounds in which both were measured."""
+    if one is None or other is None:
+        return None
+    pairs = zip(one["values"], other["values"], strict=True)
+    ratios = [a / b for a, b in pairs if a is not None and b is not None]
+    return Spread.of(ratios) if ratios else None
 
 
 def label(row: dict) -> str:

@@ -19,9 +19,11 @@ class Goal:
     def asked(self) -> str:
         return f"≥ {self.least:g}" if self.least is not None else f"≤ {self.most:g}"
 
-    def cell(self, one: dict, other: dict) -> str:
+    def cell(self, one: dict | None, other: dict | None) -> str:
         """Bold where the median misses."""
         ratio = findings.ratio(one, other)
+        if ratio is None:
+            return "not measured"
         is_met = ratio.median >= self.least if self.least is not None else ratio.median <= self.most
         median = f"{ratio.median:.2f}" if is_met else f"**{ratio.median:.2f}**"
         return f"{median} ({ratio.low:.2f}–{ratio.high:.2f})"
@@ -36,7 +38,7 @@ def packets(found: Findings) -> str:
     few, many = found.size["services"][0], found.size["services"][-1]
     columns = [(flows, count) for flows in found.size["flows"] for count in (few, many)]
 
-    def cpu(kind: str, count: int, backend: str, flows: int) -> dict:
+    def cpu(kind: str, count: int, backend: str, flows: int) -> dict | None:
         return found.row(kind, count, plan.CPU, backend, 4, flows)
 
     def line(goal: Goal, backend: str, one: str, other: str) -> list[str]:

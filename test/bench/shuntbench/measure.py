@@ -20,7 +20,7 @@ class NotMeasured(Exception):
 
 @dataclass(frozen=True)
 class Sample:
-    value: float
+    value: float | None  # None: it was not measured
     lost: int = 0  # frames sent and not delivered, while the clock ran
     sent: int = 0
 
@@ -116,15 +116,18 @@ def endpoint_changes(entry: Entry, changes: int, pause: float, cpu: int) -> list
     """ms from the rename that puts a changed EndpointSlice in place to the first packet that arrives at the new pod.
     The Service has one endpoint, a new one each time; a packet of a new flow is sent every 50 µs or so."""
     samples = []
-    for change in range(changes):
+    for _ in range(changes):
         time.sleep(pause)
-        pod = places.pod("remote", 100 + change)
-        samples.append(_endpoint_change(entry, pod, change, cpu))
+        samples.append(_endpoint_change(entry, cpu))
     services.put_endpoints(entry.manifests, services.measured("remote", entry.contestant.backends))
     return samples
 
 
-def _endpoint_change(entry: Entry, pod, change: int, cpu: int) -> Sample:
+def _endpoint_change(entry: Entry, cpu: int) -> Sample:
+    # Neither the pod nor the flows have been there before: an old flow would still know its old pod.
+    number = entry.changes_made
+    entry.changes_made += 1
+    pod = places.pod("remote", 100 + number)
     address, port = entry.target("remote", 4)
     link = places.UPLINK
     argv = tools.argv(
@@ -139,7 +142,7 @@ def _endpoint_change(entry: Entry, pod, change: int, cpu: int) -> Sample:
         dport=port,
         arrival_port=places.POD_PORT,
         flows=1 << 20,
-        first_flow=change << 14,
+        first_flow=number << 14,
         far=entry.world.pin("other"),
         watch=pod.v4,
         period_us=40,
@@ -152,7 +155,7 @@ def _endpoint_change(entry: Entry, pod, change: int, cpu: int) -> Sample:
     with prober:
         if prober.stdout.readline() != "ready\n":
             raise NotMeasured(f"{entry.world.prefix}: the probe did not start")
-        time.sleep(0.01)
+        time.sleep(0.005)
         begin = time.monotonic_ns()
         os.rename(entry.manifests.staging / name, entry.manifests.folder / name)
         result = json.loads(prober.stdout.readline())

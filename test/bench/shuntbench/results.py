@@ -28,6 +28,7 @@ class Key:
 @dataclass
 class Results:
     samples: dict[Key, list[Sample]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)  # why there is no value
 
     def add(self, contestant: Contestant, panel: Panel, sample: Sample) -> None:
         key = Key(
@@ -42,25 +43,29 @@ class Results:
         self.samples.setdefault(key, []).append(sample)
 
     def rows(self) -> list[dict]:
-        return [_row(key, samples) for key, samples in self.samples.items()]
+        rows = [_row(key, samples) for key, samples in self.samples.items()]
+        return [row for row in rows if row["rounds"]]
 
     def write(self, file: Path, size: Size, **about) -> None:
-        """`values` stand in the order of the rounds: ratios are made of values of the same round."""
-        document = {"about": {**machine(), **about}, "size": vars(size), "results": self.rows()}
-        file.write_text(json.dumps(document, indent=1) + "\n")
+        """`values` stand in the order of the rounds, null where there is none: ratios are made of values of the same
+        round."""
+        head = {"about": {**machine(), **about}, "size": vars(size), "failures": self.failures}
+        rows = ",\n".join("  " + json.dumps(row) for row in self.rows())
+        file.write_text(json.dumps(head, indent=1)[:-2] + f',\n "results": [\n{rows}\n ]\n}}\n')
 
 
 def _row(key: Key, samples: list[Sample]) -> dict:
-    values = [round(sample.value, 3) for sample in samples]
+    all_values = [None if sample.value is None else round(sample.value, 3) for sample in samples]
+    values = [value for value in all_values if value is not None]
     return {
         **vars(key),
-        "median": round(statistics.median(values), 3),
-        "min": min(values),
-        "max": max(values),
+        "median": round(statistics.median(values), 3) if values else None,
+        "min": min(values, default=None),
+        "max": max(values, default=None),
         "rounds": len(values),
         "lost": sum(sample.lost for sample in samples),
         "sent": sum(sample.sent for sample in samples),
-        "values": values,
+        "values": all_values,
     }
 
 
