@@ -9,6 +9,7 @@ rule (it needs an object that another tool makes) and no canary chains.
 
 import base64
 import hashlib
+from collections.abc import Iterator
 
 from shuntlab.namespace import Namespace
 
@@ -16,13 +17,14 @@ from . import places
 from .services import PORTS, Service
 
 MARK = "0x00004000"
+TRANSACTION = 1000  # Services
 
 
 def _digest(text: str, length: int) -> str:
     return base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()[:length]
 
 
-def _ports(services: list[Service]):
+def _ports(services: list[Service]) -> Iterator[tuple[Service, str, str, int]]:
     """Service, its port's name, protocol and number, in kube-proxy's words."""
     for service in services:
         for name in service.ports:
@@ -30,44 +32,53 @@ def _ports(services: list[Service]):
             yield service, name, protocol.lower(), port
 
 
-def nftables(services: list[Service]) -> str:
-    cluster_ips, service_ips, node_ports, chains = [], [], [], []
+def nftables(services: list[Service]) -> Iterator[str]:
+    """As `nft -f` reads it, in several transactions: the time of one is quadratic in its chains. Chains stand before
+    the map elements that go to them."""
+    yield _NFTABLES.format(node=places.NODE.v4, mark=MARK)
+    for first in range(0, len(services), TRANSACTION):
+        chains = map(_nftables_chains, _ports(services[first : first + TRANSACTION]))
+        yield f"table ip kube-proxy {{\n{''.join(chains)}}}\n"
+    cluster_ips, service_ips, node_ports = [], [], []
     for service, port_name, protocol, port in _ports(services):
-        name = f"{service.name}/{protocol}/{port_name}"
-        tag = f"{_digest(name, 8)}-{name}"
-        cluster_ip = service.cluster_ip.v4
-        cluster_ips.append(cluster_ip)
-        service_ips.append(f"{cluster_ip} . {protocol} . {port} : goto service-{tag}")
+        tag = _tag(service, port_name, protocol)
+        cluster_ips.append(service.cluster_ip.v4)
+        service_ips.append(f"{service.cluster_ip.v4} . {protocol} . {port} : goto service-{tag}")
         node_ports.append(f"{protocol} . {service.node_port} : goto external-{tag}")
-        choices = []
-        for number, (_, pod) in enumerate(service.endpoints):
-            end = f"{name}__{pod.v4}/{places.POD_PORT}"
-            chain = f"endpoint-{_digest(end, 8)}-{end}"
-            choices.append(f"{number} : goto {chain}")
-            chains.append(f"""\
+    elements = {"cluster-ips": dict.fromkeys(cluster_ips), "service-ips": service_ips, "service-nodeports": node_ports}
+    for name, values in elements.items():
+        yield f"add element ip kube-proxy {name} {{ {', '.join(values)} }}\n"
+
+
+def _tag(service: Service, port_name: str, protocol: str) -> str:
+    name = f"{service.name}/{protocol}/{port_name}"
+    return f"{_digest(name, 8)}-{name}"
+
+
+def _nftables_chains(service_port: tuple[Service, str, str, int]) -> str:
+    service, port_name, protocol, port = service_port
+    tag = _tag(service, port_name, protocol)
+    chains, choices = [], []
+    for number, (_, pod) in enumerate(service.endpoints):
+        end = f"{tag.split('-', 1)[1]}__{pod.v4}/{places.POD_PORT}"
+        chain = f"endpoint-{_digest(end, 8)}-{end}"
+        choices.append(f"{number} : goto {chain}")
+        chains.append(f"""\
 	chain {chain} {{
 		ip saddr {pod.v4} jump mark-for-masquerade
 		meta l4proto {protocol} dnat to {pod.v4}:{places.POD_PORT}
 	}}
 """)
-        chains.append(f"""\
-	chain service-{tag} {{
-		ip daddr {cluster_ip} {protocol} dport {port} ip saddr != {places.CLUSTER_CIDR} jump mark-for-masquerade
+    return f"""\
+{"".join(chains)}	chain service-{tag} {{
+		ip daddr {service.cluster_ip.v4} {protocol} dport {port} ip saddr != {places.CLUSTER_CIDR} jump mark-for-masquerade
 		numgen random mod {len(choices)} vmap {{ {", ".join(choices)} }}
 	}}
 	chain external-{tag} {{
 		jump mark-for-masquerade
 		goto service-{tag}
 	}}
-""")
-    return _NFTABLES.format(
-        node=places.NODE.v4,
-        mark=MARK,
-        cluster_ips=",\n".join(dict.fromkeys(cluster_ips)),
-        service_ips=",\n".join(service_ips),
-        node_ports=",\n".join(node_ports),
-        chains="".join(chains),
-    )
+"""
 
 
 _NFTABLES = """\
@@ -75,7 +86,6 @@ table ip kube-proxy {{
 	comment "rules for kube-proxy"
 	set cluster-ips {{
 		type ipv4_addr
-		elements = {{ {cluster_ips} }}
 	}}
 	set nodeport-ips {{
 		type ipv4_addr
@@ -101,14 +111,11 @@ table ip kube-proxy {{
 	chain cluster-ips-check {{
 		ip daddr @cluster-ips reject
 	}}
-{chains}
 	map service-ips {{
 		type ipv4_addr . inet_proto . inet_service : verdict
-		elements = {{ {service_ips} }}
 	}}
 	map service-nodeports {{
 		type inet_proto . inet_service : verdict
-		elements = {{ {node_ports} }}
 	}}
 	chain nodeport-endpoints-check {{
 		ip daddr @nodeport-ips meta l4proto . th dport vmap @no-endpoint-nodeports
@@ -252,7 +259,8 @@ COMMIT
 
 
 def load_nftables(space: Namespace, services: list[Service]) -> None:
-    space.run(["nft", "-f", "-"], input_text=nftables(services), timeout=300)
+    for transaction in nftables(services):
+        space.run(["nft", "-f", "-"], input_text=transaction, timeout=300)
 
 
 def load_iptables(space: Namespace, services: list[Service]) -> None:
