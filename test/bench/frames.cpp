@@ -3,9 +3,10 @@
 // what CPU time it took. Everything happens on one CPU and in this thread: the kernel delivers live frames in the
 // softirq that follows each batch.
 //   bench_frames send  cpu= device= dmac= smac= saddr= daddr= dport= flows= frames= far=DIR near=DIR
-//                      [visit=scrambled] [open=1 source= mask= [reflect=0]]
+//                      [visit=scrambled] [open=1 source= mask= [reflect=0] [pause-ms=]]
 //   bench_frames probe ... watch= first-flow= period-us= timeout-ms=
 // open: the far end inspects and reflects, the near end inspects what comes back; reflect=0: nothing comes back.
+// pause-ms: an eighth more flows at a time, with pauses, so that a table that grows with its load can do so.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
@@ -31,6 +32,11 @@ std::uint64_t clock_ns(clockid_t clock) {
     timespec now{};
     clock_gettime(clock, &now);
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+void sleep_ms(std::uint64_t ms) {
+    const timespec pause{.tv_sec = 0, .tv_nsec = static_cast<long>(ms * 1'000'000)};
+    nanosleep(&pause, nullptr);
 }
 
 // One end's pinned maps.
@@ -67,8 +73,7 @@ public:
     end_counts settled() const {
         end_counts before = counts();
         for (int i = 0; i < 50; i++) {
-            const timespec pause{.tv_sec = 0, .tv_nsec = 2'000'000};
-            nanosleep(&pause, nullptr);
+            sleep_ms(2);
             const end_counts now = counts();
             if (now.packets == before.packets) {
                 return now;
@@ -140,6 +145,15 @@ private:
     std::vector<std::uint8_t> frame_;
 };
 
+void send_with_pauses(Generator& generator, std::uint32_t frames, std::uint64_t pause_ms) {
+    for (std::uint32_t sent = 0; sent < frames;) {
+        const std::uint32_t some = std::min(frames - sent, std::max(1024U, sent / 8));
+        generator.send(some);
+        sent += some;
+        sleep_ms(sent < frames ? pause_ms : 0);
+    }
+}
+
 end_settings far_settings(const Arguments& arguments) {
     end_settings settings{};
     settings.port = htons(static_cast<std::uint16_t>(arguments.number_or("arrival-port", arguments.number("dport"))));
@@ -178,7 +192,11 @@ void send(const Arguments& arguments) {
 
     const std::uint64_t helper_before = helper.run_ns();
     const std::uint64_t wall = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    generator.send(frames);
+    if (arguments.has("pause-ms")) {
+        send_with_pauses(generator, frames, arguments.number("pause-ms"));
+    } else {
+        generator.send(frames);
+    }
     const std::uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
     const std::uint64_t wall_ns = clock_ns(CLOCK_MONOTONIC) - wall;
 

@@ -61,6 +61,7 @@ class Entry:
         self.services = services.all_of(contestant.services, contestant.backends) if contestant.services else []
         self.manifests: Manifests | None = None
         self.agent: Agent | None = None
+        self.opened: set = set()  # panels whose flows have been there
         self.changes_made = 0  # of the measured Service's endpoints
 
     @property

@@ -48,9 +48,10 @@ def cpu_per_packet(entry: Entry, panel: Panel, frames: int, cpu: int) -> Sample:
     result = entry.world.send(frames=frames, visit="scrambled", **arguments)
     if result["delivered"] == 0:
         raise NotMeasured(f"{entry.world.prefix}: none of {frames} frames arrived")
-    if before is not None and (took := _forwarded(entry, backend) - before) != frames:
+    delivered = result["delivered"]
+    if before is not None and (took := _forwarded(entry, backend) - before) != delivered:
         counters = entry.agent.read("counters")
-        raise NotMeasured(f"{entry.world.prefix}: shunt forwarded {took} of {frames} frames\n{counters}")
+        raise NotMeasured(f"{entry.world.prefix}: shunt forwarded {took} frames, {delivered} arrived\n{counters}")
     if tracked:
         conntrack.flush(entry.world.spaces["node"])
     spent = result["cpu_ns"] + result["ksoftirqd_ns"]
@@ -60,9 +61,14 @@ def cpu_per_packet(entry: Entry, panel: Panel, frames: int, cpu: int) -> Sample:
 def _open(entry: Entry, panel: Panel, arguments: dict) -> None:
     flows, replies = panel.flows, int(panel.replies)
     source, mask = entry.expected_source(panel.backend, panel.family)
-    result = entry.world.send(frames=flows, open=1, source=source, mask=mask, reflect=replies, **arguments)
-    right = {"delivered": flows, "returned": flows * replies, "wrong_checksums": 0, "wrong_sources": 0}
-    if wrong := {key: result[key] for key in right if result[key] != right[key]}:
+    # shunt's flow table grows with its load, takes a few tenths of a second for it, and does not shrink.
+    pauses = {"pause_ms": 100} if entry.agent and panel not in entry.opened else {}
+    entry.opened.add(panel)
+    result = entry.world.send(frames=flows, open=1, source=source, mask=mask, reflect=replies, **pauses, **arguments)
+    # A table may refuse one flow in a thousand: its packets then show as lost.
+    least = {"delivered": flows - flows // 1000, "returned": (flows - flows // 1000) * replies}
+    most = {"delivered": flows, "returned": flows * replies, "wrong_checksums": 0, "wrong_sources": 0}
+    if wrong := {key: result[key] for key in most if not least.get(key, 0) <= result[key] <= most[key]}:
         counters = entry.agent.read("counters") if entry.agent else ""
         where = f"{entry.world.prefix}, {panel.backend}, IPv{panel.family}"
         raise NotMeasured(f"{where}: opened {flows} flows: {wrong}\n{counters}")
