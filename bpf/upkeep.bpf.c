@@ -9,13 +9,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define UPKEEP_EVERY_NS 50000000ull
 #define UPKEEP_GROWING_EVERY_NS 1000000ull
 
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct flow_timer);
-} flow_timer SEC(".maps");
-
 // 1: a table grows.
 static __noinline int upkeep(void)
 {

@@ -11,6 +11,7 @@
 #include "agent/datapath/flow_table.h"
 #include "agent/datapath/flow_upkeep.h"
 #include "agent/datapath/order.h"
+#include "agent/support/mapping.h"
 #include "agent/support/log.h"
 
 #include "forward.skel.h"
@@ -62,14 +63,41 @@ std::uint32_t id_of(int map) {
     return bpf_obj_get_info_by_fd(map, &info, &length) == 0 ? info.id : 0;
 }
 
+// Where a hypervisor keeps page tables of its own, the first access to a page costs microseconds, and every measurement of new
+// flows would be one of that. So upkeep looks once at every block, as if all were in use.
+Status touch_all_blocks(const FlowMaps& maps, const FlowUpkeep& upkeep) {
+    auto mapping = Mapping::open(maps.control, 2 * sizeof(flow_control), PROT_READ | PROT_WRITE, "flow_control");
+    if (!mapping) {
+        return std::unexpected(mapping.error());
+    }
+    auto* control = static_cast<flow_control*>(mapping->data());
+    const std::uint64_t shapes[] = {control[0].shape, control[1].shape};
+    for (int i = 0; i < 2; i++) {
+        control[i].shape = std::uint64_t{control[i].max_mask} << 32 | control[i].max_mask;
+    }
+    while (control[0].passes == 0 || control[1].passes == 0) {
+        if (auto settled = upkeep.settle(); !settled) {
+            return settled;
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        control[i].shape = shapes[i];
+        control[i].cursor = 0;
+    }
+    return {};
+}
+
 Status prepare_own(bpf_object& object, Upkeeps& upkeeps) {
     const FlowMaps maps{map_of(object, "flows4"), map_of(object, "flows6"), map_of(object, "flow_control")};
     if (auto prepared = prepare_flow_tables(maps); !prepared) {
         return prepared;
     }
-    auto upkeep = FlowUpkeep::load([&](const std::string& name) { return map_of(object, name); }, "");
+    auto upkeep = FlowUpkeep::load([&](const std::string& name) { return map_of(object, name); });
     if (!upkeep) {
         return std::unexpected(upkeep.error());
+    }
+    if (auto touched = touch_all_blocks(maps, *upkeep); !touched) {
+        return touched;
     }
     upkeeps.insert_or_assign(id_of(maps.control), *std::move(upkeep));
     return {};

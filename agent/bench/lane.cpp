@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kSamples = 32;
 constexpr std::uint32_t kFirstBatch = 2048;  // tells how many packets make a batch
 constexpr std::uint32_t kLargestBatch = 1U << 20;
-constexpr std::uint32_t kOpeningsBetweenTending = 2048;
+constexpr std::uint32_t kOpeningsBetweenTending = 512;
 
 std::unexpected<Error> complain(std::string reason) {
     return failure("check", "the packets", std::move(reason));

@@ -14,7 +14,7 @@
 namespace shunt::bench {
 namespace {
 
-constexpr std::uint32_t kOpeningsBetweenTending = 2048;
+constexpr std::uint32_t kOpeningsBetweenTending = 512;
 
 struct Directions {
     Path opening, request, reply;

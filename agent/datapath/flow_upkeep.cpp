@@ -25,18 +25,10 @@ Result<std::uint32_t> run(const bpf_program* program) {
     return run.retval;
 }
 
-Status use_map(bpf_map* map, const FlowUpkeep::MapOf& map_of, const std::string& timer_pin) {
+Status use_map(bpf_map* map, const FlowUpkeep::MapOf& map_of) {
     const std::string name = bpf_map__name(map);
-    if (name == "flow_timer") {
-        if (timer_pin.empty()) {
-            return {};
-        }
-        const Fd pinned(bpf_obj_get(timer_pin.c_str()));
-        const int error = pinned ? bpf_map__reuse_fd(map, pinned.get()) : bpf_map__set_pin_path(map, timer_pin.c_str());
-        return error == 0 ? Status() : failure_errno("use", timer_pin, error);
-    }
     const bool is_shared = name == "flows4" || name == "flows6" || name == "flow_stripes" || name == "flow_control" ||
-                           name == "counters";
+                           name == "flow_timer" || name == "counters";
     if (!is_shared) {  // its own, or declared in bpf/maps.h and not used
         bpf_map__set_autocreate(map, name == "scratch" || bpf_map__is_internal(map));
         return {};
@@ -49,7 +41,7 @@ Status use_map(bpf_map* map, const FlowUpkeep::MapOf& map_of, const std::string&
 
 FlowUpkeep::FlowUpkeep(upkeep_bpf* skeleton) : skeleton_(skeleton, upkeep_bpf__destroy) {}
 
-Result<FlowUpkeep> FlowUpkeep::load(const MapOf& map_of, const std::string& timer_pin) {
+Result<FlowUpkeep> FlowUpkeep::load(const MapOf& map_of) {
     FlowUpkeep upkeep(upkeep_bpf__open());
     if (!upkeep.skeleton_) {
         return failure_errno("open programs of", "flow upkeep");
@@ -57,7 +49,7 @@ Result<FlowUpkeep> FlowUpkeep::load(const MapOf& map_of, const std::string& time
     upkeep.skeleton_->rodata->strongly_ordered = kStronglyOrdered;
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, upkeep.skeleton_->obj) {
-        if (auto used = use_map(map, map_of, timer_pin); !used) {
+        if (auto used = use_map(map, map_of); !used) {
             return std::unexpected(used.error());
         }
     }

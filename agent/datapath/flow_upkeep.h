@@ -16,11 +16,11 @@ namespace shunt {
 
 class FlowUpkeep {
 public:
-    // The descriptor of a map of the programs under upkeep, by name: flows4, flows6, flow_stripes, flow_control, counters.
+    // The descriptor of a map of the programs under upkeep, by name: flows4, flows6, flow_stripes, flow_control, flow_timer,
+    // counters.
     using MapOf = std::function<int(const std::string& name)>;
 
-    // `timer_pin`: where `flow_timer` is pinned, or is to be; empty: nowhere, then the timer ends with this object.
-    static Result<FlowUpkeep> load(const MapOf& map_of, const std::string& timer_pin);
+    static Result<FlowUpkeep> load(const MapOf& map_of);
 
     // Puts this build's function into the timer, in the place of an earlier one's.
     Status start() const;

@@ -137,8 +137,7 @@ Result<Programs> Programs::load(const PinDirectory& pins, const ProgramOptions& 
     if (auto prepared = prepare_flow_tables(programs.flow_maps()); !prepared) {
         return std::unexpected(prepared.error());
     }
-    const auto upkeep = FlowUpkeep::load([&](const std::string& name) { return programs.map(name.c_str()); },
-                                         pins.map("flow_timer"));
+    const auto upkeep = FlowUpkeep::load([&](const std::string& name) { return programs.map(name.c_str()); });
     if (!upkeep) {
         return std::unexpected(upkeep.error());
     }

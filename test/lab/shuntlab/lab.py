@@ -45,14 +45,14 @@ class Lab:
         self.example_only = example_only
         self.mode = mode
         self.offloads = offloads
-        self.prefix, self.folder, self._lock = _claim_prefix()
+        self.prefix, self.folder, self._lock = claim_prefix()
         self.spaces = topology.namespaces(self.prefix)
         self.processes = Processes()
         self.manifests = Manifests(self.folder / "manifests", self.folder / "staging")
         self.agents: dict[str, Agent] = {}
 
     def __enter__(self) -> "Lab":
-        _interrupt_on_signals()
+        interrupt_on_signals()
         try:
             self.start_network()
             self.start_servers()
@@ -120,9 +120,9 @@ class Lab:
     def close(self) -> None:
         if self.kept:
             return
-        with _signals_ignored():
+        with signals_ignored():
             self.processes.end_all()
-            _remove(self.prefix, self.folder)
+            remove_leftovers(self.prefix, self.folder)
             self._lock.close()
 
 
@@ -139,12 +139,12 @@ def _sweep(*, also_kept: bool) -> list[str]:
         with contextlib.suppress(OSError), open(folder / "owner", "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while the owner lives
             prefix = folder.name.removeprefix(FOLDERS)
-            _remove(prefix, folder)
+            remove_leftovers(prefix, folder)
             removed.append(prefix)
     return removed
 
 
-def _remove(prefix: str, folder: Path) -> None:
+def remove_leftovers(prefix: str, folder: Path) -> None:
     for path in RUN_NETNS.glob(f"{prefix}-*"):
         Namespace(path.name).remove()
     for path in BPFFS.glob(f"{prefix}-*"):
@@ -152,7 +152,7 @@ def _remove(prefix: str, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _claim_prefix() -> tuple[str, Path, object]:
+def claim_prefix() -> tuple[str, Path, object]:
     """A prefix that no other lab has. The lock on `owner` lasts as long as this process: that is how others know
     that the lab is alive. It is taken before the file has its name, so that nobody can come in between."""
     _sweep(also_kept=False)
@@ -176,7 +176,7 @@ def _base36(number: int) -> str:
     return digits
 
 
-def _interrupt_on_signals() -> None:
+def interrupt_on_signals() -> None:
     """So that `with` blocks and test cleanups run, whoever ends us. unittest swallows SystemExit."""
 
     def interrupt(*_):
@@ -187,7 +187,7 @@ def _interrupt_on_signals() -> None:
 
 
 @contextlib.contextmanager
-def _signals_ignored():
+def signals_ignored():
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:
