@@ -36,8 +36,9 @@ static __always_inline struct recipe *flow_find(enum address_family family, cons
     return flow_find6(wide);
 }
 
-// 0, or a negative errno: FLOW_EEXIST if the key is taken, another one if there is no room.
-static __always_inline long flow_put(enum address_family family, const struct flow6_key *wide, const struct flow6 *flow,
+// 0, or a negative errno: FLOW_EEXIST if the key is taken, another one if there is no room. An int, not a long: before
+// Linux 6.4 the helper sets the lower half of its register only.
+static __always_inline int flow_put(enum address_family family, const struct flow6_key *wide, const struct flow6 *flow,
                                      struct flow4 *narrow, __u64 flags)
 {
     if (family == IPV4) {
@@ -72,7 +73,7 @@ enum put_result {
 // Puts slow->request and slow->reply at their keys, both or none.
 static __always_inline enum put_result flow_put_pair(enum address_family family, struct slow_path *slow)
 {
-    long error = flow_put(family, &slow->reply_key, &slow->reply, &slow->narrow, BPF_NOEXIST);
+    int error = flow_put(family, &slow->reply_key, &slow->reply, &slow->narrow, BPF_NOEXIST);
 
     if (error)
         return error == FLOW_EEXIST ? PUT_REPLY_TAKEN : PUT_NO_ROOM;

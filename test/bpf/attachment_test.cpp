@@ -8,11 +8,14 @@
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <sched.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "maps/control.h"
 
@@ -20,6 +23,16 @@ namespace shunt {
 namespace {
 
 int run(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()); }
+
+// Linux 6.6 and newer; older ones are served by clsact alone.
+bool kernel_has_tcx() {
+    utsname name{};
+    int major = 0;
+    int minor = 0;
+    EXPECT_EQ(uname(&name), 0);
+    EXPECT_EQ(std::sscanf(name.release, "%d.%d", &major, &minor), 2);
+    return std::pair(major, minor) >= std::pair(6, 6);
+}
 
 class AttachmentTest : public testing::Test {
 protected:
@@ -93,21 +106,26 @@ protected:
         return bpf_tc_query(&hook, &query) == 0 ? query.prog_id : 0;
     }
 
+    // Whichever way the kernel has: the program behind tcx, else behind clsact.
+    std::uint32_t tc_program(bool ingress) const {
+        return kernel_has_tcx() ? linked_program(ingress ? "tc_ingress" : "tc_egress") : clsact_program(ingress);
+    }
+
     int ifindex_ = 0;
     std::string path_;
     std::optional<PinDirectory> pins_;
     std::optional<Programs> programs_;
 };
 
-TEST_F(AttachmentTest, NativeXdpAndTcxOnAFreeDevice) {
+TEST_F(AttachmentTest, NativeXdpAndTcOnAFreeDevice) {
     const AttachedDevice attached = attach();
     EXPECT_EQ(attached.xdp, XDP_NATIVE);
-    EXPECT_EQ(attached.tc, TC_TCX);
+    EXPECT_EQ(attached.tc, kernel_has_tcx() ? TC_TCX : TC_CLSACT);
     EXPECT_EQ(attached.note, "");
     EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_DRV);
     EXPECT_EQ(xdp().drv_prog_id, program_id(programs_->xdp_ingress()));
-    EXPECT_EQ(linked_program("tc_ingress"), program_id(programs_->tc_ingress_after_xdp()));
-    EXPECT_EQ(linked_program("tc_egress"), program_id(programs_->tc_egress()));
+    EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress_after_xdp()));
+    EXPECT_EQ(tc_program(false), program_id(programs_->tc_egress()));
 }
 
 TEST_F(AttachmentTest, FramesOfAnyMtu) {
@@ -123,7 +141,7 @@ TEST_F(AttachmentTest, ALaterAgentReplacesTheProgramsOfTheSameLinks) {
     attach();
     EXPECT_NE(xdp().drv_prog_id, before);
     EXPECT_EQ(xdp().drv_prog_id, program_id(programs_->xdp_ingress()));
-    EXPECT_EQ(linked_program("tc_egress"), program_id(programs_->tc_egress()));
+    EXPECT_EQ(tc_program(false), program_id(programs_->tc_egress()));
 }
 
 TEST_F(AttachmentTest, AForeignXdpProgramStaysAndTcServesTheDevice) {
@@ -138,7 +156,7 @@ TEST_F(AttachmentTest, AForeignXdpProgramStaysAndTcServesTheDevice) {
     EXPECT_NE(attached.note.find("taken by program id " + std::to_string(program_id(foreign.get()))), std::string::npos)
         << attached.note;
     EXPECT_EQ(xdp().drv_prog_id, program_id(foreign.get()));
-    EXPECT_EQ(linked_program("tc_ingress"), program_id(programs_->tc_ingress()));
+    EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress()));
 
     auto refused = Attachment(*pins_, *programs_, AttachMode::xdp).attach(ifindex_, true);
     EXPECT_FALSE(refused);
@@ -149,7 +167,7 @@ TEST_F(AttachmentTest, ModeTcTakesOverFromXdp) {
     const AttachedDevice attached = attach(AttachMode::tc);
     EXPECT_EQ(attached.xdp, XDP_OFF);
     EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_NONE);
-    EXPECT_EQ(linked_program("tc_ingress"), program_id(programs_->tc_ingress()));
+    EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress()));
 }
 
 TEST_F(AttachmentTest, ADeviceThatWasMadeAnewIsAttachedAnew) {
@@ -193,8 +211,8 @@ TEST_F(AttachmentTest, DetachTakesEverythingOff) {
     attach();
     detach_from_device(path_, ifindex_);
     EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_NONE);
-    EXPECT_EQ(linked_program("tc_ingress"), 0U);
-    EXPECT_EQ(linked_program("tc_egress"), 0U);
+    EXPECT_EQ(tc_program(true), 0U);
+    EXPECT_EQ(tc_program(false), 0U);
 }
 
 TEST_F(AttachmentTest, ASecondAgentOnThePinDirectoryIsRefused) {
