@@ -8,10 +8,11 @@ from pathlib import Path
 
 from .actors import Addresses
 from .namespace import Namespace
+from .patience import FACTOR
 from .processes import Processes
 
 # How long an agent may take from its start to its first sync; generous for sanitizer builds on a busy machine.
-SYNC_SECONDS = 20
+SYNC_SECONDS = int(20 * FACTOR)
 
 
 class AgentFailed(AssertionError):
@@ -84,7 +85,7 @@ class Agent:
     def stop(self) -> None:
         """As a service manager would."""
         self.process.terminate()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=10 * FACTOR)
 
     def command(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess:
         """`shunt ARGUMENTS` on this node. Needs no living agent."""
