@@ -179,6 +179,37 @@ int Programs::tc_ingress() const { return bpf_program__fd(skeleton_->progs.tc_in
 int Programs::tc_ingress_after_xdp() const { return bpf_program__fd(skeleton_->progs.tc_ingress_after_xdp); }
 int Programs::tc_egress() const { return bpf_program__fd(skeleton_->progs.tc_egress); }
 
+void CloseObject::operator()(bpf_object* object) const { bpf_object__close(object); }
+
+Result<BpfObject> Programs::open_again(const char* name) const {
+    std::size_t size = 0;
+    const void* bytes = forward_bpf__elf_bytes(&size);
+    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = skeleton_->skeleton->name);
+    BpfObject object(bpf_object__open_mem(bytes, size, &options));
+    if (!object) {
+        return failure_errno("open again", name);
+    }
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, object.get()) {
+        const bpf_map* loaded = bpf_object__find_map_by_name(skeleton_->obj, bpf_map__name(map));
+        int error = 0;
+        if (bpf_map__is_internal(map)) {
+            const void* value = bpf_map__initial_value(const_cast<bpf_map*>(loaded), &size);
+            error = bpf_map__set_initial_value(map, value, size);
+        } else {
+            error = bpf_map__reuse_fd(map, bpf_map__fd(loaded));
+        }
+        if (error != 0) {
+            return failure_errno("use again", bpf_map__name(map), error);
+        }
+    }
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object.get()) {
+        bpf_program__set_autoload(program, std::strcmp(bpf_program__name(program), name) == 0);
+    }
+    return object;
+}
+
 int Programs::map(const char* name) const { return bpf_object__find_map_fd_by_name(skeleton_->obj, name); }
 
 control* Programs::control_page() const { return control_; }

@@ -72,8 +72,8 @@ protected:
         programs_.emplace(std::move(*programs));
     }
 
-    AttachedDevice attach(AttachMode mode = AttachMode::automatic, bool allow_tcx = true) {
-        auto attached = Attachment(*pins_, *programs_, mode, allow_tcx).attach(ifindex_, true);
+    AttachedDevice attach(const AttachOptions& options = {}) {
+        auto attached = Attachment(*pins_, *programs_, options).attach(ifindex_, true);
         EXPECT_TRUE(attached) << attached.error().message();
         return attached.value_or(AttachedDevice{});
     }
@@ -158,16 +158,56 @@ TEST_F(AttachmentTest, AForeignXdpProgramStaysAndTcServesTheDevice) {
     EXPECT_EQ(xdp().drv_prog_id, program_id(foreign.get()));
     EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress()));
 
-    auto refused = Attachment(*pins_, *programs_, AttachMode::xdp).attach(ifindex_, true);
+    auto refused = Attachment(*pins_, *programs_, {.mode = AttachMode::xdp}).attach(ifindex_, true);
     EXPECT_FALSE(refused);
 }
 
 TEST_F(AttachmentTest, ModeTcTakesOverFromXdp) {
     attach();
-    const AttachedDevice attached = attach(AttachMode::tc);
+    const AttachedDevice attached = attach({.mode = AttachMode::tc});
     EXPECT_EQ(attached.xdp, XDP_OFF);
     EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_NONE);
     EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress()));
+}
+
+TEST_F(AttachmentTest, XdpChainOrTcWithTheReason) {
+    attach();
+    const AttachedDevice attached = attach({.xdp_chain = true});
+    EXPECT_EQ(linked_program("xdp"), 0U) << "our own link would keep the dispatcher away";
+    if (!has_dispatcher(ifindex_)) {
+        EXPECT_EQ(attached.xdp, XDP_OFF);
+        EXPECT_NE(attached.note.find("this kernel loads no EXT programs"), std::string::npos) << attached.note;
+        EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_NONE);
+        EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress()));
+        GTEST_SKIP() << "this kernel loads no EXT programs: no XDP chain";
+    }
+    EXPECT_EQ(attached.xdp, XDP_CHAIN);
+    EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_DRV);
+    EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress_after_xdp()));
+
+    attach({.mode = AttachMode::tc});
+    EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_NONE) << "nobody was left in the chain";
+    EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress()));
+}
+
+TEST_F(AttachmentTest, InTheXdpChainTheSameProgramStaysAndALaterOneReplacesIt) {
+    Attachment attachment(*pins_, *programs_, {.xdp_chain = true});
+    auto attached = attachment.attach(ifindex_, true);
+    ASSERT_TRUE(attached) << attached.error().message();
+    if (attached->xdp != XDP_CHAIN) {
+        GTEST_SKIP() << "this kernel loads no EXT programs: no XDP chain";
+    }
+    const std::uint32_t dispatcher = xdp().drv_prog_id;
+    EXPECT_TRUE(attachment.attach(ifindex_, true));
+    EXPECT_EQ(xdp().drv_prog_id, dispatcher) << "nothing to do";
+    EXPECT_FALSE(attachment.was_put_out_of_chain(ifindex_));
+
+    EXPECT_EQ(attach().xdp, XDP_CHAIN) << "a dispatcher is there: joined without being told to";
+    EXPECT_NE(xdp().drv_prog_id, dispatcher);
+    EXPECT_TRUE(attachment.was_put_out_of_chain(ifindex_)) << "replaced by the later one";
+    ASSERT_TRUE(leave_chain(path_, ifindex_));
+    EXPECT_FALSE(is_in_chain(path_, ifindex_));
+    EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_NONE);
 }
 
 TEST_F(AttachmentTest, ADeviceThatWasMadeAnewIsAttachedAnew) {
@@ -179,14 +219,14 @@ TEST_F(AttachmentTest, ADeviceThatWasMadeAnewIsAttachedAnew) {
 }
 
 TEST_F(AttachmentTest, ClsactIsAttachedReplacedMissedAndTakenOff) {
-    const AttachedDevice attached = attach(AttachMode::automatic, false);
+    const AttachedDevice attached = attach({.allow_tcx = false});
     EXPECT_EQ(attached.tc, TC_CLSACT);
     EXPECT_EQ(clsact_program(true), program_id(programs_->tc_ingress_after_xdp()));
     load();
-    attach(AttachMode::automatic, false);
+    attach({.allow_tcx = false});
     EXPECT_EQ(clsact_program(false), program_id(programs_->tc_egress()));
 
-    const Attachment attachment(*pins_, *programs_, AttachMode::automatic, false);
+    const Attachment attachment(*pins_, *programs_, {.allow_tcx = false});
     EXPECT_FALSE(attachment.clsact_is_missing(ifindex_));
     ASSERT_EQ(run("tc filter del dev att0 egress"), 0);
     EXPECT_TRUE(attachment.clsact_is_missing(ifindex_));

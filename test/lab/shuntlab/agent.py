@@ -42,6 +42,7 @@ class Agent:
         self.pin_dir = pin_dir
         self.log_path = log
         self.mode = mode
+        self.more_arguments: tuple[str, ...] = ()
         self.process: subprocess.Popen | None = None
 
     def argv(self) -> list[str]:
@@ -53,6 +54,7 @@ class Agent:
             *("--pin-dir", str(self.pin_dir)),
             *("--mode", self.mode),
             *("--max-flows", "16384"),
+            *self.more_arguments,
         ]
 
     def start(self, binary: Path | None = None, *, wait: bool = True) -> None:
