@@ -92,7 +92,8 @@ class Chain(LabCase):
         failed = openloop.failures(attempts)
         figure(
             f"two restarts in the chain: {len(attempts)} requests, {len(failed)} failures; "
-            f"{len(seen.programs[DEVICE])} dispatchers one after the other, none in {len(seen.absent)} of {seen.asked} looks"
+            f"{len(seen.programs[DEVICE])} dispatchers one after the other, "
+            f"XDP absent in {len(seen.absent)} of {seen.asked} looks"
         )
         self.assertEqual(failed, [])
         self.assertEqual(seen.absent, [])
