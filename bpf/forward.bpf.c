@@ -141,7 +141,7 @@ static __always_inline int tc_slow(struct __sk_buff *skb, const enum hook hook)
     enum verdict verdict = tc_slow_enter(skb, hook);
 
     if (verdict == VERDICT_CONTINUE)
-        verdict = slow_path_decide(skb);
+        verdict = hook == HOOK_TC_EGRESS ? slow_path_decide_reply(skb) : slow_path_decide(skb);
     return verdict == VERDICT_CONTINUE ? tc_slow_follow(skb, hook) : tc_finish(&packet, verdict);
 }
 

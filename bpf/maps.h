@@ -166,9 +166,7 @@ struct slow_path {
     enum address_family family;
     __u32 ifindex;  // where the packet came in
     __u32 flags;    // FLOW_FLAG_* of the packet
-    __u8 hook;      // enum hook
-    __u8 has_flow;  // `found` is the packet's entry
-    __u16 pad2;
+    __u32 has_flow; // `found` is the packet's entry
     __u32 now;      // tick
     struct flow6_key request_key, reply_key;  // an IPv4 address stands in the first word, the rest is 0
     struct flow6 request, reply;

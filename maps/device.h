@@ -8,6 +8,7 @@
 enum xdp_attachment {
     XDP_OFF = 0,
     XDP_NATIVE = 1,
+    XDP_CHAIN = 2,   // native, behind libxdp's dispatcher
 };
 
 enum tc_attachment {
@@ -37,6 +38,6 @@ struct device {
     enum xdp_attachment xdp;
     enum tc_attachment tc;
     enum device_transmit transmit;
-    char note[DEVICE_NOTE_SIZE];  // why XDP is off, in words; empty if there is nothing to say
+    char note[DEVICE_NOTE_SIZE];  // why XDP is off or shared, in words; empty if there is nothing to say
 };
 SHUNT_ASSERT_SIZE(struct device, 180);

@@ -45,7 +45,7 @@ public:
           manifests_(manifests),
           monitor_(monitor),
           sync_(sync),
-          devices_(pins, programs, options.mode),
+          devices_(pins, programs, {.mode = options.mode, .xdp_chain = options.xdp_chain}),
           report_(programs.map("agent_state"), options.node_name, "manifests " + options.manifests),
           inotify_(io_, manifests.fd()),
           netlink_(io_, monitor.fd()),

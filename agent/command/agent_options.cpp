@@ -28,7 +28,7 @@ constexpr std::uint32_t kMaxFlowsMin = 1024;
 constexpr std::uint32_t kMaxFlowsMax = 1U << 24;
 
 // Of the design, without code behind them so far.
-constexpr std::array kNotYet = {"kubeconfig", "api-server", "xdp-chain", "healthz-bind-address", "metrics-bind-address",
+constexpr std::array kNotYet = {"kubeconfig", "api-server", "healthz-bind-address", "metrics-bind-address",
                                 "replace"};
 
 po::options_description settings() {
@@ -40,6 +40,7 @@ po::options_description settings() {
         "external devices; default: with a node address, a default route in any table, and tunnels")(
         "nodeport-addresses", text("primary"), "where NodePorts are served: the Node's InternalIPs")(
         "mode", text("auto|xdp|tc"), "default: auto, native XDP where it works")(
+        "xdp-chain", po::bool_switch(), "attach XDP through libxdp, so that others can join, even where the device is free")(
         "snat-ports", text("LOW-HIGH"), "source ports towards backends on other nodes; default: 10240-26623")(
         "max-flows", text("N"), "per address family, for maps made now; default: by memory and cgroup limit")(
         "beside", po::bool_switch(), "beside kube-proxy, which keeps the ClusterIPs; the default")(
@@ -174,6 +175,10 @@ std::optional<std::string> take_values(const po::variables_map& values, AgentOpt
         return "--mode " + mode + ": it is auto, xdp or tc";
     }
     options.mode = mode == "xdp" ? AttachMode::xdp : mode == "tc" ? AttachMode::tc : AttachMode::automatic;
+    options.xdp_chain = values["xdp-chain"].as<bool>();
+    if (options.xdp_chain && options.mode == AttachMode::tc) {
+        return "--xdp-chain is about XDP, which --mode tc leaves out: give one of them";
+    }
     options.log_level = text("log-level", "info");
     if (constexpr std::array levels = {"debug", "info", "warn", "error"};
         std::ranges::find(levels, options.log_level) == levels.end()) {

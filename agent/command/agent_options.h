@@ -18,6 +18,7 @@ struct AgentOptions {
     std::string node_name;
     std::vector<std::string> devices;  // empty: by the rule of agent/network/devices.h
     AttachMode mode = AttachMode::automatic;
+    bool xdp_chain = false;
     std::uint16_t snat_port_min = 10240;
     std::uint16_t snat_port_max = 26623;     // inclusive
     std::optional<std::uint32_t> max_flows;  // per family; none: by memory

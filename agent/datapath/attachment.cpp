@@ -121,14 +121,43 @@ void detach_clsact(int ifindex, bool ingress) {
 
 }  // namespace
 
-Result<xdp_attachment> Attachment::attach_xdp(int ifindex, std::string& note) const {
-    const std::string path = pins_.link("xdp", ifindex);
-    auto updated = update_pinned_link(path, ifindex, programs_.xdp_ingress());
-    if (!updated) {
-        return std::unexpected(updated.error());
+// `note` says why, and what is done instead.
+Result<xdp_attachment> Attachment::without_xdp(int ifindex, const std::string& note) const {
+    if (options_.mode == AttachMode::xdp) {
+        return failure("attach XDP to device", std::to_string(ifindex), note + " is not allowed by --mode xdp");
     }
-    if (*updated) {
-        return XDP_NATIVE;
+    return XDP_OFF;
+}
+
+Result<xdp_attachment> Attachment::join_chain(int ifindex, std::string& note) {
+    // A link of our own, from before --xdp-chain, would keep the dispatcher away. tc serves meanwhile.
+    if (const std::string path = pins_.link("xdp", ifindex); access(path.c_str(), F_OK) == 0) {
+        if (auto served = attach_tc(ifindex, true, programs_.tc_ingress()); !served) {
+            return std::unexpected(served.error());
+        }
+        release_link(path);
+    }
+    if (auto joined = chain_.join(ifindex); !joined) {
+        note = "no place in the XDP chain: " + joined.error().reason + ": tc serves this device";
+        return without_xdp(ifindex, note);
+    }
+    note = "XDP chain: behind libxdp's dispatcher (xdp-loader status)";
+    return XDP_CHAIN;
+}
+
+Result<xdp_attachment> Attachment::attach_xdp(int ifindex, std::string& note) {
+    const std::string path = pins_.link("xdp", ifindex);
+    if (!options_.xdp_chain) {
+        auto updated = update_pinned_link(path, ifindex, programs_.xdp_ingress());
+        if (!updated) {
+            return std::unexpected(updated.error());
+        }
+        if (*updated) {
+            return XDP_NATIVE;
+        }
+    }
+    if (options_.xdp_chain || has_dispatcher(ifindex)) {
+        return join_chain(ifindex, note);
     }
     auto error = create_and_pin(path, ifindex, programs_.xdp_ingress(), BPF_XDP, XDP_FLAGS_DRV_MODE);
     if (!error) {
@@ -138,10 +167,7 @@ Result<xdp_attachment> Attachment::attach_xdp(int ifindex, std::string& note) co
         return XDP_NATIVE;
     }
     note = xdp_refusal(ifindex, *error);
-    if (mode_ == AttachMode::xdp) {
-        return failure("attach XDP to device", std::to_string(ifindex), note + " is not allowed by --mode xdp");
-    }
-    return XDP_OFF;
+    return without_xdp(ifindex, note);
 }
 
 Result<tc_attachment> Attachment::attach_tc(int ifindex, bool ingress, int program) const {
@@ -153,7 +179,7 @@ Result<tc_attachment> Attachment::attach_tc(int ifindex, bool ingress, int progr
     if (*updated) {
         return TC_TCX;
     }
-    if (!allow_tcx_) {
+    if (!options_.allow_tcx) {
         return attach_clsact(ifindex, ingress, program);
     }
     auto error = create_and_pin(path, ifindex, program, ingress ? kTcxIngress : kTcxEgress, kBefore);
@@ -169,9 +195,9 @@ Result<tc_attachment> Attachment::attach_tc(int ifindex, bool ingress, int progr
     return attach_clsact(ifindex, ingress, program);
 }
 
-Result<AttachedDevice> Attachment::attach(int ifindex, bool allow_xdp) const {
+Result<AttachedDevice> Attachment::attach(int ifindex, bool allow_xdp) {
     AttachedDevice attached;
-    const bool want_xdp = allow_xdp && mode_ != AttachMode::tc;
+    const bool want_xdp = allow_xdp && options_.mode != AttachMode::tc;
     if (!want_xdp) {
         attached.note = allow_xdp ? "--mode tc" : "a tunnel: tc only";
     }
@@ -190,13 +216,16 @@ Result<AttachedDevice> Attachment::attach(int ifindex, bool allow_xdp) const {
         attached.xdp = *xdp;
     }
     auto ingress = attach_tc(ifindex, true,
-                             attached.xdp == XDP_NATIVE ? programs_.tc_ingress_after_xdp() : programs_.tc_ingress());
+                             attached.xdp != XDP_OFF ? programs_.tc_ingress_after_xdp() : programs_.tc_ingress());
     if (!ingress) {
         return std::unexpected(ingress.error());
     }
     // Only once tc has taken over may XDP go.
     if (attached.xdp == XDP_OFF) {
         release_link(pins_.link("xdp", ifindex));
+        if (auto left = leave_chain(pins_.path(), ifindex); !left) {
+            return std::unexpected(left.error());
+        }
     }
     return attached;
 }
@@ -235,6 +264,9 @@ std::set<int> known_devices(const std::string& pin_directory) {
 void detach_from_device(const std::string& pin_directory, int ifindex) {
     for (const char* hook : {"xdp", "tc_ingress", "tc_egress"}) {
         release_link(link_pin(pin_directory, hook, ifindex));
+    }
+    if (auto left = leave_chain(pin_directory, ifindex); !left) {
+        log::error("{}", left.error().message());
     }
     detach_clsact(ifindex, true);
     detach_clsact(ifindex, false);

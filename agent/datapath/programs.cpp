@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "agent/datapath/flow_upkeep.h"
@@ -177,6 +178,46 @@ int Programs::xdp_ingress() const { return bpf_program__fd(skeleton_->progs.xdp_
 int Programs::tc_ingress() const { return bpf_program__fd(skeleton_->progs.tc_ingress); }
 int Programs::tc_ingress_after_xdp() const { return bpf_program__fd(skeleton_->progs.tc_ingress_after_xdp); }
 int Programs::tc_egress() const { return bpf_program__fd(skeleton_->progs.tc_egress); }
+
+void CloseObject::operator()(bpf_object* object) const { bpf_object__close(object); }
+
+Result<BpfObject> Programs::open_again(const char* name, const std::string& slow_path_pin) const {
+    std::size_t size = 0;
+    const void* bytes = forward_bpf__elf_bytes(&size);
+    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = skeleton_->skeleton->name);
+    BpfObject object(bpf_object__open_mem(bytes, size, &options));
+    if (!object) {
+        return failure_errno("open again", name);
+    }
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, object.get()) {
+        const std::string map_name = bpf_map__name(map);
+        const bpf_map* loaded = bpf_object__find_map_by_name(skeleton_->obj, map_name.c_str());
+        int error = 0;
+        if (bpf_map__is_internal(map)) {
+            const void* value = bpf_map__initial_value(const_cast<bpf_map*>(loaded), &size);
+            error = bpf_map__set_initial_value(map, value, size);
+        } else if (bpf_map__type(map) != BPF_MAP_TYPE_PROG_ARRAY) {
+            error = bpf_map__reuse_fd(map, bpf_map__fd(loaded));
+        } else if (map_name == "xdp_slow_path") {
+            error = bpf_map__set_pin_path(map, slow_path_pin.c_str());
+        }
+        if (error != 0) {
+            return failure_errno("use again", bpf_map__name(map), error);
+        }
+    }
+    // The tables of slow programs are filled when the object is loaded, so those are loaded with it.
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object.get()) {
+        const std::string_view its_name = bpf_program__name(program);
+        bpf_program__set_autoload(program, its_name == name || its_name.find("_slow") != std::string_view::npos);
+        if (its_name == "xdp_slow") {
+            bpf_program__set_expected_attach_type(program, bpf_attach_type{});
+            bpf_program__set_flags(program, bpf_program__flags(program) & ~BPF_F_XDP_HAS_FRAGS);
+        }
+    }
+    return object;
+}
 
 int Programs::map(const char* name) const { return bpf_object__find_map_fd_by_name(skeleton_->obj, name); }
 

@@ -11,6 +11,7 @@
 #include "agent/support/mapping.h"
 #include "agent/support/result.h"
 
+struct bpf_object;
 struct forward_bpf;
 struct control;
 
@@ -21,6 +22,11 @@ struct ProgramOptions {
     std::uint16_t snat_port_max = 26623;  // inclusive
     std::uint32_t max_flows = 65536;      // per family; only for maps that are made now
 };
+
+struct CloseObject {
+    void operator()(bpf_object* object) const;
+};
+using BpfObject = std::unique_ptr<bpf_object, CloseObject>;
 
 class Programs {
 public:
@@ -34,6 +40,11 @@ public:
     int tc_ingress() const;
     int tc_ingress_after_xdp() const;
     int tc_egress() const;
+
+    // The program of this name once more, not loaded, with the same settings and these maps: what libxdp wants. As an
+    // extension it shares no table of programs with others (the kernel compares how they were loaded), so `xdp_slow_path` is
+    // another one, pinned at `slow_path_pin`.
+    Result<BpfObject> open_again(const char* name, const std::string& slow_path_pin) const;
 
     int map(const char* name) const;      // descriptor, owned by this object; -1 if there is no such map
     control* control_page() const;        // the mapped `control`

@@ -13,7 +13,7 @@ namespace {
 
 // maps/device.h says what is special about veth.
 device_transmit transmit(const ExternalDevice& external, const AttachedDevice& attached) {
-    const bool turn = attached.xdp == XDP_NATIVE && external.driver != "veth";
+    const bool turn = attached.xdp != XDP_OFF && external.driver != "veth";
     if (external.xdp_transmit) {
         return turn ? TRANSMIT_BY_XDP : TRANSMIT_BY_XDP_REDIRECT;
     }
@@ -68,7 +68,8 @@ Status ServedDevices::serve_one(const ExternalDevice& wanted) {
     }
     if (!served_.contains(ifindex)) {
         log::info("{} (ifindex {}): XDP {}, tc {}{}{}", wanted.name, ifindex,
-                  attached->xdp == XDP_NATIVE ? "native" : "off", attached->tc == TC_TCX ? "tcx" : "clsact",
+                  attached->xdp == XDP_NATIVE ? "native" : attached->xdp == XDP_CHAIN ? "chain" : "off",
+                  attached->tc == TC_TCX ? "tcx" : "clsact",
                   attached->note.empty() ? "" : "; ", attached->note);
     }
     served_[ifindex] = wanted;
@@ -101,11 +102,17 @@ Status ServedDevices::serve(const std::vector<ExternalDevice>& wanted) {
 
 Status ServedDevices::restore() {
     for (const auto& [ifindex, device] : served_) {
-        if (device.has_link_layer && attachment_.clsact_is_missing(ifindex)) {
-            log::warn("{}: somebody removed our tc filter: it is put back", device.name);
-            if (auto attached = attachment_.attach(ifindex, !device.is_tunnel); !attached) {
-                return std::unexpected(attached.error());
-            }
+        if (!device.has_link_layer) {
+            continue;
+        }
+        const bool filter_is_missing = attachment_.clsact_is_missing(ifindex);
+        if (!filter_is_missing && !attachment_.was_put_out_of_chain(ifindex)) {
+            continue;
+        }
+        log::warn("{}: somebody {}: it is put back", device.name,
+                  filter_is_missing ? "removed our tc filter" : "took our program out of the XDP chain");
+        if (auto attached = attachment_.attach(ifindex, !device.is_tunnel); !attached) {
+            return std::unexpected(attached.error());
         }
     }
     return {};

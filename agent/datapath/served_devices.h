@@ -14,14 +14,14 @@ namespace shunt {
 
 class ServedDevices {
 public:
-    ServedDevices(const PinDirectory& pins, const Programs& programs, AttachMode mode)
-        : pins_(pins), programs_(programs), attachment_(pins, programs, mode) {}
+    ServedDevices(const PinDirectory& pins, const Programs& programs, const AttachOptions& options)
+        : pins_(pins), programs_(programs), attachment_(pins, programs, options) {}
 
     // Attaches to each of `wanted`, leaves every other device that the map or a pinned link names, and makes the map
     // say so. Goes on after an error with the rest; the first one is returned.
     Status serve(const std::vector<ExternalDevice>& wanted);
 
-    // Puts clsact filters back that somebody removed.
+    // Puts back what somebody removed: clsact filters, the program in an XDP chain.
     Status restore();
 
 private:

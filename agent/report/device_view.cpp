@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "agent/datapath/pin_directory.h"
+#include "agent/datapath/xdp_chain.h"
 #include "agent/report/words.h"
 
 namespace shunt {
@@ -109,6 +110,10 @@ Result<std::vector<DeviceRow>> read_devices(const PinnedMaps& maps) {
         if (value.xdp == XDP_NATIVE) {
             const std::string wrong = judge_link(link_pin(maps.pin_dir(), "xdp", static_cast<int>(ifindex)), ifindex, xdp);
             row.xdp = check("XDP", wrong) ? "native,frags" : "gone";
+        }
+        if (value.xdp == XDP_CHAIN) {
+            const bool is_in = is_in_chain(maps.pin_dir(), static_cast<int>(ifindex));
+            row.xdp = check("XDP", is_in ? "" : "its program is not in the device's XDP chain any more") ? "chain" : "gone";
         }
         const bool in = check("tc ingress", judge_tc("tc_ingress", true, ingress));
         const bool out = check("tc egress", judge_tc("tc_egress", false, egress));

@@ -14,7 +14,7 @@ namespace shunt {
 struct DeviceRow {
     std::uint32_t ifindex;
     std::string name;
-    std::string xdp;  // "native,frags", "-" or "gone"
+    std::string xdp;  // "native,frags", "chain", "-" or "gone"
     std::string tc;   // "in,out", "in", "out" or "gone"
     std::string tc_kind;  // "tcx" or "clsact"
     std::uint32_t mtu;

@@ -20,7 +20,6 @@ static __always_inline enum verdict slow_path_enter(struct packet *packet, const
     slow->family = family;
     slow->ifindex = packet->ifindex;
     slow->flags = packet->flags;
-    slow->hook = packet->hook;
     slow->has_flow = flow.found.recipe != 0;
     if ((void *)(ethernet + 1) <= packet->data_end) {
         __builtin_memcpy(slow->last_hop, ethernet->h_source, ETH_ALEN);
@@ -44,25 +43,44 @@ static __always_inline int slow_path_asks_route(const struct slow_path *slow)
            agent_is_silent(control, tick_now());
 }
 
+// The next hop of the packet's entry is asked for again if it needs one and may have another by now.
+static __always_inline enum verdict slow_path_next_hop(void *ctx, struct slow_path *slow)
+{
+    enum verdict verdict;
+
+    if (!slow_path_asks_route(slow))
+        return VERDICT_CONTINUE;
+    verdict = route_refresh(ctx, slow);
+    if (verdict == VERDICT_CONTINUE)
+        flow_change_next_hop(slow);
+    return verdict;
+}
+
 // VERDICT_CONTINUE: the flow is in the table, and its next hop is known as far as it can be.
-// `ctx` is the program's context, whatever its type (so this cannot be a global function).
+// `ctx` is the program's context, whatever its type (so these cannot be global functions).
 static __noinline enum verdict slow_path_decide(void *ctx)
 {
     __u32 zero = 0;
     struct slow_path *slow = bpf_map_lookup_elem(&scratch, &zero);
-    enum verdict verdict;
 
     if (!slow)
         return VERDICT_PASS;
     if (!slow->has_flow || (slow->flags & slow->found.recipe.watch && flow_note(slow)))
-        return slow->hook == HOOK_TC_EGRESS ? VERDICT_PASS : flow_open(ctx, slow);
-    if (slow_path_asks_route(slow)) {
-        verdict = route_refresh(ctx, slow);
-        if (verdict != VERDICT_CONTINUE)
-            return verdict;
-        flow_change_next_hop(slow);
-    }
-    return VERDICT_CONTINUE;
+        return flow_open(ctx, slow);
+    return slow_path_next_hop(ctx, slow);
+}
+
+// At egress, where no flow begins.
+static __noinline enum verdict slow_path_decide_reply(void *ctx)
+{
+    __u32 zero = 0;
+    struct slow_path *slow = bpf_map_lookup_elem(&scratch, &zero);
+
+    if (!slow || !slow->has_flow)
+        return VERDICT_PASS;
+    if (slow->flags & slow->found.recipe.watch)
+        flow_note(slow);
+    return slow_path_next_hop(ctx, slow);
 }
 
 // What the fast path does, without another question.

@@ -8,11 +8,14 @@
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <sched.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "maps/control.h"
 
@@ -20,6 +23,16 @@ namespace shunt {
 namespace {
 
 int run(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()); }
+
+// Linux 6.6 and newer; older ones are served by clsact alone.
+bool kernel_has_tcx() {
+    utsname name{};
+    int major = 0;
+    int minor = 0;
+    EXPECT_EQ(uname(&name), 0);
+    EXPECT_EQ(std::sscanf(name.release, "%d.%d", &major, &minor), 2);
+    return std::pair(major, minor) >= std::pair(6, 6);
+}
 
 class AttachmentTest : public testing::Test {
 protected:
@@ -59,8 +72,8 @@ protected:
         programs_.emplace(std::move(*programs));
     }
 
-    AttachedDevice attach(AttachMode mode = AttachMode::automatic, bool allow_tcx = true) {
-        auto attached = Attachment(*pins_, *programs_, mode, allow_tcx).attach(ifindex_, true);
+    AttachedDevice attach(const AttachOptions& options = {}) {
+        auto attached = Attachment(*pins_, *programs_, options).attach(ifindex_, true);
         EXPECT_TRUE(attached) << attached.error().message();
         return attached.value_or(AttachedDevice{});
     }
@@ -93,21 +106,26 @@ protected:
         return bpf_tc_query(&hook, &query) == 0 ? query.prog_id : 0;
     }
 
+    // Whichever way the kernel has: the program behind tcx, else behind clsact.
+    std::uint32_t tc_program(bool ingress) const {
+        return kernel_has_tcx() ? linked_program(ingress ? "tc_ingress" : "tc_egress") : clsact_program(ingress);
+    }
+
     int ifindex_ = 0;
     std::string path_;
     std::optional<PinDirectory> pins_;
     std::optional<Programs> programs_;
 };
 
-TEST_F(AttachmentTest, NativeXdpAndTcxOnAFreeDevice) {
+TEST_F(AttachmentTest, NativeXdpAndTcOnAFreeDevice) {
     const AttachedDevice attached = attach();
     EXPECT_EQ(attached.xdp, XDP_NATIVE);
-    EXPECT_EQ(attached.tc, TC_TCX);
+    EXPECT_EQ(attached.tc, kernel_has_tcx() ? TC_TCX : TC_CLSACT);
     EXPECT_EQ(attached.note, "");
     EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_DRV);
     EXPECT_EQ(xdp().drv_prog_id, program_id(programs_->xdp_ingress()));
-    EXPECT_EQ(linked_program("tc_ingress"), program_id(programs_->tc_ingress_after_xdp()));
-    EXPECT_EQ(linked_program("tc_egress"), program_id(programs_->tc_egress()));
+    EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress_after_xdp()));
+    EXPECT_EQ(tc_program(false), program_id(programs_->tc_egress()));
 }
 
 TEST_F(AttachmentTest, FramesOfAnyMtu) {
@@ -123,7 +141,7 @@ TEST_F(AttachmentTest, ALaterAgentReplacesTheProgramsOfTheSameLinks) {
     attach();
     EXPECT_NE(xdp().drv_prog_id, before);
     EXPECT_EQ(xdp().drv_prog_id, program_id(programs_->xdp_ingress()));
-    EXPECT_EQ(linked_program("tc_egress"), program_id(programs_->tc_egress()));
+    EXPECT_EQ(tc_program(false), program_id(programs_->tc_egress()));
 }
 
 TEST_F(AttachmentTest, AForeignXdpProgramStaysAndTcServesTheDevice) {
@@ -138,18 +156,58 @@ TEST_F(AttachmentTest, AForeignXdpProgramStaysAndTcServesTheDevice) {
     EXPECT_NE(attached.note.find("taken by program id " + std::to_string(program_id(foreign.get()))), std::string::npos)
         << attached.note;
     EXPECT_EQ(xdp().drv_prog_id, program_id(foreign.get()));
-    EXPECT_EQ(linked_program("tc_ingress"), program_id(programs_->tc_ingress()));
+    EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress()));
 
-    auto refused = Attachment(*pins_, *programs_, AttachMode::xdp).attach(ifindex_, true);
+    auto refused = Attachment(*pins_, *programs_, {.mode = AttachMode::xdp}).attach(ifindex_, true);
     EXPECT_FALSE(refused);
 }
 
 TEST_F(AttachmentTest, ModeTcTakesOverFromXdp) {
     attach();
-    const AttachedDevice attached = attach(AttachMode::tc);
+    const AttachedDevice attached = attach({.mode = AttachMode::tc});
     EXPECT_EQ(attached.xdp, XDP_OFF);
     EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_NONE);
-    EXPECT_EQ(linked_program("tc_ingress"), program_id(programs_->tc_ingress()));
+    EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress()));
+}
+
+TEST_F(AttachmentTest, XdpChainOrTcWithTheReason) {
+    attach();
+    const AttachedDevice attached = attach({.xdp_chain = true});
+    EXPECT_EQ(linked_program("xdp"), 0U) << "our own link would keep the dispatcher away";
+    if (!has_dispatcher(ifindex_)) {
+        EXPECT_EQ(attached.xdp, XDP_OFF);
+        EXPECT_NE(attached.note.find("this kernel loads no EXT programs"), std::string::npos) << attached.note;
+        EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_NONE);
+        EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress()));
+        GTEST_SKIP() << "this kernel loads no EXT programs: no XDP chain";
+    }
+    EXPECT_EQ(attached.xdp, XDP_CHAIN);
+    EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_DRV);
+    EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress_after_xdp()));
+
+    attach({.mode = AttachMode::tc});
+    EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_NONE) << "nobody was left in the chain";
+    EXPECT_EQ(tc_program(true), program_id(programs_->tc_ingress()));
+}
+
+TEST_F(AttachmentTest, InTheXdpChainTheSameProgramStaysAndALaterOneReplacesIt) {
+    Attachment attachment(*pins_, *programs_, {.xdp_chain = true});
+    auto attached = attachment.attach(ifindex_, true);
+    ASSERT_TRUE(attached) << attached.error().message();
+    if (attached->xdp != XDP_CHAIN) {
+        GTEST_SKIP() << "this kernel loads no EXT programs: no XDP chain";
+    }
+    const std::uint32_t dispatcher = xdp().drv_prog_id;
+    EXPECT_TRUE(attachment.attach(ifindex_, true));
+    EXPECT_EQ(xdp().drv_prog_id, dispatcher) << "nothing to do";
+    EXPECT_FALSE(attachment.was_put_out_of_chain(ifindex_));
+
+    EXPECT_EQ(attach().xdp, XDP_CHAIN) << "a dispatcher is there: joined without being told to";
+    EXPECT_NE(xdp().drv_prog_id, dispatcher);
+    EXPECT_TRUE(attachment.was_put_out_of_chain(ifindex_)) << "replaced by the later one";
+    ASSERT_TRUE(leave_chain(path_, ifindex_));
+    EXPECT_FALSE(is_in_chain(path_, ifindex_));
+    EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_NONE);
 }
 
 TEST_F(AttachmentTest, ADeviceThatWasMadeAnewIsAttachedAnew) {
@@ -161,14 +219,14 @@ TEST_F(AttachmentTest, ADeviceThatWasMadeAnewIsAttachedAnew) {
 }
 
 TEST_F(AttachmentTest, ClsactIsAttachedReplacedMissedAndTakenOff) {
-    const AttachedDevice attached = attach(AttachMode::automatic, false);
+    const AttachedDevice attached = attach({.allow_tcx = false});
     EXPECT_EQ(attached.tc, TC_CLSACT);
     EXPECT_EQ(clsact_program(true), program_id(programs_->tc_ingress_after_xdp()));
     load();
-    attach(AttachMode::automatic, false);
+    attach({.allow_tcx = false});
     EXPECT_EQ(clsact_program(false), program_id(programs_->tc_egress()));
 
-    const Attachment attachment(*pins_, *programs_, AttachMode::automatic, false);
+    const Attachment attachment(*pins_, *programs_, {.allow_tcx = false});
     EXPECT_FALSE(attachment.clsact_is_missing(ifindex_));
     ASSERT_EQ(run("tc filter del dev att0 egress"), 0);
     EXPECT_TRUE(attachment.clsact_is_missing(ifindex_));
@@ -193,8 +251,8 @@ TEST_F(AttachmentTest, DetachTakesEverythingOff) {
     attach();
     detach_from_device(path_, ifindex_);
     EXPECT_EQ(xdp().attach_mode, XDP_ATTACHED_NONE);
-    EXPECT_EQ(linked_program("tc_ingress"), 0U);
-    EXPECT_EQ(linked_program("tc_egress"), 0U);
+    EXPECT_EQ(tc_program(true), 0U);
+    EXPECT_EQ(tc_program(false), 0U);
 }
 
 TEST_F(AttachmentTest, ASecondAgentOnThePinDirectoryIsRefused) {
@@ -213,9 +271,12 @@ TEST_F(AttachmentTest, MapsOfAnotherAbiAreRefusedAndTheNextStepNamed) {
 
 TEST_F(AttachmentTest, PinnedMapsKeepTheirSizeAndContent) {
     programs_->control_page()->route_epoch = 42;
-    auto later = Programs::load(*pins_, {.max_flows = 4096});
+    auto later = Programs::load(*pins_, {.max_flows = 65536});
     ASSERT_TRUE(later) << later.error().message();
-    EXPECT_EQ(later->max_flows(), 1024U);
+    bpf_map_info info{};
+    __u32 length = sizeof(info);
+    ASSERT_EQ(bpf_obj_get_info_by_fd(later->map("flows4"), &info, &length), 0);
+    EXPECT_EQ(info.max_entries, flow_blocks(1024));
     EXPECT_EQ(later->control_page()->route_epoch, 42U);
 }
 

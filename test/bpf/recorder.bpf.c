@@ -58,8 +58,10 @@ static __always_inline int record(struct __sk_buff *skb, int at_egress)
     recording->length = length;
     if (length > RECORDING_SIZE)
         length = RECORDING_SIZE;
-    if (length > 0)
-        bpf_skb_load_bytes(skb, 0, recording->bytes, length);
+    length--;
+    barrier_var(length);  // Linux 6.1's verifier learns no lower bound from `length > 0`
+    if (length < RECORDING_SIZE)
+        bpf_skb_load_bytes(skb, 0, recording->bytes, length + 1);
     recording->recorded++;
     return TC_ACT_SHOT;
 }

@@ -8,20 +8,20 @@ import sys
 import time
 from collections import Counter
 
-from shuntlab import actors, lab, manifests, openloop
+from shuntlab import actors, lab, manifests, openloop, patience
 from shuntlab.background import Background
 from shuntlab.claims import Claims
 from shuntlab.lab import Lab
 from shuntlab.requests import Target
 
-PER_SECOND = 200
 DEAD_SECONDS = 6.0  # past the 5 s after which flows take the agent's heartbeat for stale
 
 
 class Demo:
-    def __init__(self, running: Lab, claims: Claims):
+    def __init__(self, running: Lab, claims: Claims, per_second: int):
         self.lab = running
         self.claims = claims
+        self.per_second = per_second
 
     def run(self) -> None:
         for family in actors.FAMILIES:
@@ -41,7 +41,7 @@ class Demo:
     def curl(self, url: str, times: int = 1) -> tuple[str, list[dict]]:
         """The command as shown, and what was answered."""
         # -g: brackets of an IPv6 address are no pattern. -0: HTTP/1.0, so that each request has its own connection.
-        command = ["curl", "-0gsS", "--max-time", "3", *[url] * times]
+        command = ["curl", "-0gsS", "--max-time", str(3 * patience.FACTOR), *[url] * times]
         result = self.lab.spaces["client"].run(command, check=False)
         answers = [json.loads(line) for line in result.stdout.splitlines()] if result.returncode == 0 else []
         shown = f"client$ curl -0 '{url}'" + (f" x {times}" if times > 1 else "")
@@ -99,7 +99,7 @@ class Demo:
     # --- under load ---
 
     def load(self, targets: list[Target], first_source_port: int) -> Background:
-        return Background(self.lab.spaces["client"], openloop.run, targets, PER_SECOND, first_source_port)
+        return Background(self.lab.spaces["client"], openloop.run, targets, self.per_second, first_source_port)
 
     def pod_taken_out(self) -> None:
         targets = [Target(f, actors.NODE_A.underlay1.of(f), manifests.ORDERS_NODE_PORT) for f in actors.FAMILIES]
@@ -127,7 +127,7 @@ class Demo:
     def wait_until_in_force(self, pod: str) -> float:
         """When node-a's maps no longer give new flows to the pod."""
         agent = self.lab.agents["node-a"]
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 5 * patience.FACTOR
         while agent.takes_new_flows(manifests.ORDERS, actors.PODS[pod].address) and time.monotonic() < deadline:
             time.sleep(0.02)
         return time.monotonic()
@@ -158,7 +158,7 @@ class Demo:
         dead = openloop.between(attempts, died, restarted)
         failed = openloop.failures(attempts)
         self.claims.claim(
-            not failed and len(dead) >= PER_SECOND * (DEAD_SECONDS - 1),
+            not failed and len(dead) >= self.per_second * (DEAD_SECONDS - 1),
             "both agents killed and started again",
             f"kill -9 {' '.join(map(str, pids))}",
             f"{len(attempts)} requests, {len(failed)} failures; "
@@ -241,6 +241,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="test/demo")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--clean", action="store_true")
+    parser.add_argument("--per-second", type=int, default=200, help="new connections while pods and agents come and go")
     options = parser.parse_args()
     if options.clean:
         removed = lab.clean()
@@ -252,7 +253,7 @@ def main() -> int:
     with Lab(example_only=True) as running:
         print(f"{'lab with both agents, ' + running.prefix + '-*':42}{time.monotonic() - begin:6.1f} s")
         introduce(running)
-        Demo(running, claims).run()
+        Demo(running, claims, options.per_second).run()
         print(f"\n{claims.summary()} ({time.monotonic() - begin:.0f} s)")
         if options.keep:
             running.keep()

@@ -137,13 +137,22 @@ TEST(AgentOptions, WhatIsNotThereYetSaysSo) {
         EXPECT_EQ(refused({option, "x"}), std::string(option) + " is not available yet");
     }
     EXPECT_EQ(refused({"--kubeconfig=x"}), "--kubeconfig is not available yet");
-    EXPECT_EQ(refused({"--xdp-chain"}), "--xdp-chain is not available yet");
     EXPECT_EQ(refused({"--replace"}),
               "--replace is not available yet: shunt runs beside kube-proxy, which keeps the ClusterIPs");
     EXPECT_EQ(refused({"--nodeport-addresses", "all"}),
               "--nodeport-addresses all is not served yet, only primary: the Node's InternalIPs");
     const ConfigFile file("kubeconfig = /x\n");
     EXPECT_EQ(refused({"--config", file.path()}), "--kubeconfig is not available yet");
+}
+
+TEST(AgentOptions, XdpChainNeedsXdp) {
+    EXPECT_FALSE(parsed({}).xdp_chain);
+    EXPECT_TRUE(parsed({"--xdp-chain"}).xdp_chain);
+    EXPECT_TRUE(parsed({"--xdp-chain", "--mode", "xdp"}).xdp_chain);
+    EXPECT_EQ(refused({"--xdp-chain", "--mode", "tc"}),
+              "--xdp-chain is about XDP, which --mode tc leaves out: give one of them");
+    const ConfigFile file("xdp-chain = true\n");
+    EXPECT_TRUE(parsed({"--config", file.path()}).xdp_chain);
 }
 
 TEST(AgentOptions, WrongValues) {

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from .actors import Addresses
 from .namespace import Namespace
+from .patience import FACTOR
 from .processes import Processes
 
 # How long an agent may take from its start to its first sync; generous for sanitizer builds on a busy machine.
-SYNC_SECONDS = 20
+SYNC_SECONDS = int(20 * FACTOR)
 
 
 class AgentFailed(AssertionError):
@@ -41,6 +42,7 @@ class Agent:
         self.pin_dir = pin_dir
         self.log_path = log
         self.mode = mode
+        self.more_arguments: tuple[str, ...] = ()
         self.process: subprocess.Popen | None = None
 
     def argv(self) -> list[str]:
@@ -52,6 +54,7 @@ class Agent:
             *("--pin-dir", str(self.pin_dir)),
             *("--mode", self.mode),
             *("--max-flows", "16384"),
+            *self.more_arguments,
         ]
 
     def start(self, binary: Path | None = None, *, wait: bool = True) -> None:
@@ -84,7 +87,7 @@ class Agent:
     def stop(self) -> None:
         """As a service manager would."""
         self.process.terminate()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=10 * FACTOR)
 
     def command(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess:
         """`shunt ARGUMENTS` on this node. Needs no living agent."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from .background import Background
 from .frontends import Frontend, Outcome
 from .lab import Lab
+from .patience import FACTOR
 
 
 class LabCase(unittest.TestCase):
@@ -56,6 +57,7 @@ class LabCase(unittest.TestCase):
     def eventually(self, is_true: Callable[[], bool], what: str, seconds: float = 10) -> float:
         """How long it took."""
         begin = time.monotonic()
+        seconds *= FACTOR
         while not is_true():
             self.assertLess(time.monotonic() - begin, seconds, f"waited in vain: {what}")
             time.sleep(0.02)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import actors, alb, manifests, topology, webserver
+from . import actors, alb, manifests, patience, topology, webserver
 from .agent import Agent
 from .manifests import Manifests
 from .namespace import RUN_NETNS, Namespace, run
@@ -198,8 +198,9 @@ def signals_ignored():
 
 
 def _wait_until(is_true, what: str, seconds: float = 15) -> None:
+    seconds *= patience.FACTOR
     deadline = time.monotonic() + seconds
     while not is_true():
         if time.monotonic() > deadline:
-            sys.exit(f"waited {seconds} s in vain for {what}")
+            sys.exit(f"waited {seconds:.0f} s in vain for {what}")
         time.sleep(0.02)

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
@@ -36,20 +36,22 @@ def run(
     return result
 
 
+def create(spaces: Iterable["Namespace"]) -> None:
+    run(["ip", "-batch", "-"], input_text="".join(f"netns add {space.full_name}\n" for space in spaces))
+
+
 class Namespace:
     def __init__(self, full_name: str):
         self.full_name = full_name
         self.path = RUN_NETNS / full_name
-
-    def create(self) -> None:
-        run(["ip", "netns", "add", self.full_name])
 
     def argv(self, argv: list[str]) -> list[str]:
         """The command that runs `argv` inside. Not `ip netns exec`: that hides /sys/fs/bpf behind a fresh /sys."""
         return ["nsenter", f"--net={self.path}", *argv]
 
     def run(self, argv: list[str], **options) -> subprocess.CompletedProcess:
-        return run(self.argv(argv), **options)
+        with self.inside():
+            return run(argv, **options)
 
     def ip(self, lines: str) -> None:
         """Many `ip` commands, one a line, by one process."""

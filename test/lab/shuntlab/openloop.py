@@ -6,11 +6,11 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from . import actors, requests
+from . import actors, patience, requests
 from .requests import Answer, Target
 
 
-TIMEOUT = 5  # seconds
+TIMEOUT = 5 * patience.FACTOR  # seconds
 
 
 @dataclass(frozen=True)

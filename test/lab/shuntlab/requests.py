@@ -11,6 +11,8 @@ import socket
 import struct
 from dataclasses import dataclass
 
+from .patience import FACTOR
+
 _KINDS = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -41,7 +43,7 @@ def retransmitted(connection: socket.socket) -> int:
     return struct.unpack_from("=I", information, 8 + 23 * 4)[0]
 
 
-def connect(target: Target, source: tuple[str, int] | None = None, timeout: float = 3) -> socket.socket:
+def connect(target: Target, source: tuple[str, int] | None = None, timeout: float = 3 * FACTOR) -> socket.socket:
     connection = socket.socket(_KINDS[target.family], socket.SOCK_STREAM)
     try:
         connection.settimeout(timeout)
@@ -68,7 +70,7 @@ def parse(response: bytes, sent_again: int = 0) -> Answer:
     return Answer(fields["pod"], fields["client"], fields["port"], fields["for"], sent_again)
 
 
-def http(target: Target, source: tuple[str, int] | None = None, timeout: float = 3, path: str = "/") -> Answer:
+def http(target: Target, source: tuple[str, int] | None = None, timeout: float = 3 * FACTOR, path: str = "/") -> Answer:
     with connect(target, source, timeout) as connection:
         connection.sendall(request_bytes(target, path))
         response = b""
@@ -77,7 +79,7 @@ def http(target: Target, source: tuple[str, int] | None = None, timeout: float =
         return parse(response, retransmitted(connection))
 
 
-def udp_socket(target: Target, source: tuple[str, int] | None = None, timeout: float = 2) -> socket.socket:
+def udp_socket(target: Target, source: tuple[str, int] | None = None, timeout: float = 2 * FACTOR) -> socket.socket:
     conversation = socket.socket(_KINDS[target.family], socket.SOCK_DGRAM)
     try:
         conversation.settimeout(timeout)
@@ -90,7 +92,7 @@ def udp_socket(target: Target, source: tuple[str, int] | None = None, timeout: f
     return conversation
 
 
-def udp(target: Target, source: tuple[str, int] | None = None, timeout: float = 2) -> Answer:
+def udp(target: Target, source: tuple[str, int] | None = None, timeout: float = 2 * FACTOR) -> Answer:
     with udp_socket(target, source, timeout) as conversation:
         payload = f"question from {source}".encode()
         conversation.send(payload)

@@ -16,7 +16,7 @@ _MOST = 64
 
 def programs(device: str, direction: str) -> int:
     """Call it inside the namespace."""
-    return _tcx(device, direction) + _clsact(device, direction)
+    return _tcx(device, direction) + clsact(device, direction)
 
 
 def _tcx(device: str, direction: str) -> int:
@@ -31,7 +31,8 @@ def _tcx(device: str, direction: str) -> int:
     return sum(1 for program in ids if program)
 
 
-def _clsact(device: str, direction: str) -> int:
+def clsact(device: str, direction: str) -> int:
+    """Filters only. Call it inside the namespace."""
     command = ["tc", "-j", "filter", "show", "dev", device, direction]
     shown = subprocess.run(command, capture_output=True, text=True, check=False)
     return sum(1 for entry in json.loads(shown.stdout or "[]") if "options" in entry and "bpf" in entry.get("kind", ""))
