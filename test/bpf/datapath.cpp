@@ -300,6 +300,14 @@ int Datapath::program_fd(Program program) const {
     std::abort();
 }
 
+int Datapath::map_fd(const char* name) const {
+    const bpf_map* map = bpf_object__find_map_by_name(skeleton_->obj, name);
+    if (!map) {
+        give_up(name);
+    }
+    return bpf_map__fd(map);
+}
+
 Datapath::Raw Datapath::run_raw(Program program, const Device& device, std::span<const std::uint8_t> frame,
                                 std::span<std::uint8_t> out, RunOptions options) {
     const bool is_xdp = program == Program::XDP_INGRESS;

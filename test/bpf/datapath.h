@@ -163,6 +163,7 @@ public:
     ServiceCount service_count(std::uint32_t service) const;
     std::uint32_t route_epoch() const;
     int program_fd(Program program) const;
+    int map_fd(const char* name) const;  // aborts if there is none
 
 private:
     std::uint32_t backend_of(const Flow& flow) const;
