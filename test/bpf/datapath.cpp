@@ -400,6 +400,11 @@ void Datapath::remove_flows() {
     }
 }
 
+void Datapath::renew_flow_tables() {
+    remove_flows();
+    prepare_flow_table(skeleton_->maps.flow_control, bpf_map__max_entries(skeleton_->maps.flows4));
+}
+
 flow_control Datapath::table(int version) const {
     const __u32 index = version == 6;
     flow_control control{};

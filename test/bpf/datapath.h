@@ -154,6 +154,8 @@ public:
 
     std::vector<Flow> flows() const;  // in no order
     void remove_flows();
+    // Removes all flows; new seeds, and the smallest shape again.
+    void renew_flow_tables();
     // As if every flow had been through that: the entries' states only.
     void put_flows_in_state(flow_state state);
     // As if nothing had been seen of any flow for so long.
