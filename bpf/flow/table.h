@@ -319,38 +319,37 @@ static __always_inline int flow_is_victim(__u8 state)
 
 // Both groups are full: the slot of an entry that could move to its other group, and did; FLOW_NO_SLOT if none could.
 // Entries that wait for the mover (their block by the new shape is another) stay: moved behind it, they would be lost.
-// `victim`: the oldest entry that is not established, but never `keep`; its state is 0 if there is none.
-static __always_inline __u32 flow_make_room(const enum address_family family, const struct flow_pair *pair,
-                                            const struct flow_spot *spot, const struct recipe *keep,
+// `mask` is the new one. `victim`, if one is asked for: the oldest entry that is not established, but never `keep`; its
+// state is 0 if there is none.
+static __always_inline __u32 flow_make_room(const enum address_family family, struct flow_control *control, __u32 mask,
+                                            void *block, const struct flow_place *wanted, const struct recipe *keep,
                                             struct flow_victim *victim)
 {
-    __u32 mask = flow_shape_new(pair->shape);
-
 #pragma clang loop unroll(disable)
     for (__u32 step = 0; step < 2 * FLOW_GROUP_SLOTS; step++) {
-        __u32 slot = flow_slot_of(&spot->at->place, step);
-        struct recipe *recipe = flow_at(family, spot->now, slot);
+        __u32 slot = flow_slot_of(wanted, step);
+        struct recipe *recipe = flow_at(family, block, slot);
         struct flow_words *key = (struct flow_words *)flow_words_at(family, recipe);
-        struct flow_place place = flow_place(family, pair->control, key, flow_hook_at(family, recipe));
+        struct flow_place place = flow_place(family, control, key, flow_hook_at(family, recipe));
         __u32 is_away = slot / FLOW_GROUP_SLOTS != place.first;
         __u32 free;
 
-        if ((place.place & mask) == (spot->at->place.place & mask)) {
-            free = flow_free_slot(family, spot->now, is_away ? place.first : place.second, place.turn);
+        if ((place.place & mask) == (wanted->place & mask)) {
+            free = flow_free_slot(family, block, is_away ? place.first : place.second, place.turn);
             if (free != FLOW_NO_SLOT) {
-                struct recipe *to = flow_at(family, spot->now, free);
+                struct recipe *to = flow_at(family, block, free);
 
-                moves_begin(pair->control);
+                moves_begin(control);
                 seq_begin(&to->seq);
                 flow_copy(family, to, recipe);
                 seq_end(&to->seq);
-                *flow_away(family, spot->now, place.first) += is_away ? -1 : 1;
+                *flow_away(family, block, place.first) += is_away ? -1 : 1;
                 flow_clear(family, recipe);
-                moves_end(pair->control);
+                moves_end(control);
                 return slot;
             }
         }
-        if (recipe != keep && flow_is_victim(recipe->state) &&
+        if (victim && recipe != keep && flow_is_victim(recipe->state) &&
             (!victim->state || (__s16)(recipe->last_seen - victim->last_seen) < 0)) {
             victim->state = recipe->state;
             victim->last_seen = recipe->last_seen;
@@ -370,7 +369,7 @@ static __always_inline __u32 flow_take_slot(const enum address_family family, co
     if (slot == FLOW_NO_SLOT)
         slot = flow_free_slot(family, spot->now, spot->at->place.second, spot->at->place.turn);
     if (slot == FLOW_NO_SLOT)
-        slot = flow_make_room(family, pair, spot, keep, victim);
+        slot = flow_make_room(family, pair->control, flow_shape_new(pair->shape), spot->now, &spot->at->place, keep, victim);
     if (slot != FLOW_NO_SLOT && slot / FLOW_GROUP_SLOTS != spot->at->place.first)
         *flow_away(family, spot->now, spot->at->place.first) += 1;
     return slot;

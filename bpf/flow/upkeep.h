@@ -28,7 +28,7 @@ static __always_inline int flow_move_locked(const enum address_family family, st
     spot->at->place = flow_place(family, pair->control, &spot->at->key, flow_hook_at(family, recipe));
     if ((spot->at->place.place & flow_shape_new(pair->shape)) == index)
         return 1;
-    free = flow_take_slot(family, pair, spot, 0, &slow->rival);
+    free = flow_take_slot(family, pair, spot, 0, 0);
     if (free == FLOW_NO_SLOT)
         return 0;
     into = flow_at(family, spot->now, free);
@@ -41,14 +41,20 @@ static __always_inline int flow_move_locked(const enum address_family family, st
     return 1;
 }
 
+static __always_inline struct flow_stripe *flow_stripe_of_block(const enum address_family family, __u32 index)
+{
+    __u32 stripe = (family == IPV6 ? FLOW_STRIPES : 0) + (index & (FLOW_STRIPES - 1));
+
+    return bpf_map_lookup_elem(&flow_stripes, &stripe);
+}
+
 static __always_inline int flow_move(const enum address_family family, struct slow_path *slow, __u64 shape, __u32 index,
                                      __u32 slot)
 {
-    __u32 stripe = (family == IPV6 ? FLOW_STRIPES : 0) + (index & (FLOW_STRIPES - 1));
     void *from = flow_block(family, index);
     struct flow_pair pair = {
         .control = flow_control_get(family),
-        .stripe = bpf_map_lookup_elem(&flow_stripes, &stripe),
+        .stripe = flow_stripe_of_block(family, index),
         .shape = shape,
         .first = {.at = &slow->first, .now = flow_block(family, index + flow_shape_old(shape) + 1)},
     };
@@ -106,12 +112,18 @@ static __always_inline void flow_visit_slot(const enum address_family family, st
 static __always_inline int flow_visit_block(const enum address_family family, struct slow_path *slow, __u32 index)
 {
     struct flow_control *control = flow_control_get(family);
+    struct flow_stripe *stripe = flow_stripe_of_block(family, index);
     void *block = flow_block(family, index);
     __u64 shape;
 
-    if (!control || !block)
+    if (!control || !stripe || !block)
         return 0;
     shape = READ_ONCE(control->shape);
+    if (flow_is_growing(shape)) {
+        // Slots are looked at without the lock: let go first who took it before the table grew and may still write here.
+        bpf_spin_lock(&stripe->lock);
+        bpf_spin_unlock(&stripe->lock);
+    }
 #pragma clang loop unroll(disable)
     for (__u32 slot = 0; slot < FLOW_BLOCK_SLOTS; slot++)
         flow_visit_slot(family, slow, control, shape, index, block, slot);

@@ -300,6 +300,14 @@ int Datapath::program_fd(Program program) const {
     std::abort();
 }
 
+int Datapath::map_fd(const char* name) const {
+    const bpf_map* map = bpf_object__find_map_by_name(skeleton_->obj, name);
+    if (!map) {
+        give_up(name);
+    }
+    return bpf_map__fd(map);
+}
+
 Datapath::Raw Datapath::run_raw(Program program, const Device& device, std::span<const std::uint8_t> frame,
                                 std::span<std::uint8_t> out, RunOptions options) {
     const bool is_xdp = program == Program::XDP_INGRESS;
@@ -390,6 +398,11 @@ void Datapath::remove_flows() {
         const std::array<__u32, 16> none{};  // struct flow_stripe
         put(skeleton_->maps.flow_stripes, i, none);
     }
+}
+
+void Datapath::renew_flow_tables() {
+    remove_flows();
+    prepare_flow_table(skeleton_->maps.flow_control, bpf_map__max_entries(skeleton_->maps.flows4));
 }
 
 flow_control Datapath::table(int version) const {

@@ -154,6 +154,8 @@ public:
 
     std::vector<Flow> flows() const;  // in no order
     void remove_flows();
+    // Removes all flows; new seeds, and the smallest shape again.
+    void renew_flow_tables();
     // As if every flow had been through that: the entries' states only.
     void put_flows_in_state(flow_state state);
     // As if nothing had been seen of any flow for so long.
@@ -163,6 +165,7 @@ public:
     ServiceCount service_count(std::uint32_t service) const;
     std::uint32_t route_epoch() const;
     int program_fd(Program program) const;
+    int map_fd(const char* name) const;  // aborts if there is none
 
 private:
     std::uint32_t backend_of(const Flow& flow) const;
