@@ -554,7 +554,8 @@ static __always_inline int flow_remove_pair(const enum address_family family, st
     return removed != 0;
 }
 
-// The new state of the flow of slow->request_key and slow->reply_key, in both entries.
+// The new state of the flow of slow->request_key and slow->reply_key, in both entries. If another CPU changed it since it was
+// read, only closing still counts: else a last ACK beside a FIN would keep the flow for hours.
 static __always_inline int flow_set_state(const enum address_family family, struct slow_path *slow)
 {
     struct flow_entry first, second;
@@ -567,7 +568,8 @@ static __always_inline int flow_set_state(const enum address_family family, stru
     first = flow_entry_find(family, &pair, &pair.first);
     second = flow_entry_find(family, &pair, &pair.second);
     if (flow_pair_is_current(&pair) && first.recipe && second.recipe &&
-        flow_translates_alike(family, first.recipe, &slow->found)) {
+        flow_translates_alike(family, first.recipe, &slow->found) &&
+        (first.recipe->state == slow->found.recipe.state || slow->next_state == FLOW_CLOSING)) {
         first.recipe->state = slow->next_state;
         first.recipe->watch = slow->watch;
         second.recipe->state = slow->next_state;
