@@ -7,7 +7,7 @@
 #include "bpf/packet/packet.h"
 
 // The client and the port it dials, not the address it dials: a client that turns to another node, or from a
-// node's address to another one's, meets the same backend. Also the beginning of the search for a SNAT port.
+// node's address to another one's, meets the same backend.
 static __always_inline __u64 backend_hash(const struct flow6_key *key)
 {
     __u64 hash = hash_word(0, (__u64)key->saddr[0] << 32 | key->saddr[1]);
