@@ -69,18 +69,18 @@ static __always_inline struct flow_found flow_find(const enum address_family fam
     return flow;
 }
 
-static __always_inline struct recipe *hash_find(const struct slow_path *slow, const struct flow6_key *wide)
+static __always_inline struct recipe *hash_find(enum address_family family, const struct flow6_key *wide)
 {
-    struct flow_words key = flow_words_of(slow->family, wide);
+    struct flow_words key = flow_words_of(family, wide);
 
-    return slow->family == IPV4 ? bpf_map_lookup_elem(&hash4, &key) : bpf_map_lookup_elem(&hash6, &key);
+    return family == IPV4 ? bpf_map_lookup_elem(&hash4, &key) : bpf_map_lookup_elem(&hash6, &key);
 }
 
-static __always_inline void hash_remove(const struct slow_path *slow, const struct flow6_key *wide)
+static __always_inline void hash_remove(enum address_family family, const struct flow6_key *wide)
 {
-    struct flow_words key = flow_words_of(slow->family, wide);
+    struct flow_words key = flow_words_of(family, wide);
 
-    if (slow->family == IPV4)
+    if (family == IPV4)
         bpf_map_delete_elem(&hash4, &key);
     else
         bpf_map_delete_elem(&hash6, &key);
@@ -111,24 +111,28 @@ __noinline int flow_put(struct slow_path *slow)
     error = hash_put(slow, &slow->request_key, &slow->request);
     if (!error)
         return PUT_DONE;
-    hash_remove(slow, &slow->reply_key);
+    hash_remove(slow->family, &slow->reply_key);
     return error == HASH_EEXIST ? PUT_REQUEST_TAKEN : PUT_NO_ROOM;
+}
+
+static __always_inline int hash_remove_pair(const enum address_family family, struct slow_path *slow)
+{
+    struct recipe *recipe = hash_find(family, &slow->victim.key);
+
+    if (!recipe)
+        return 0;
+    flow_widen(family, &slow->found, recipe);
+    flow_partner_key(&slow->victim.partner, &slow->victim.key, &slow->found);
+    hash_remove(family, &slow->victim.partner);
+    hash_remove(family, &slow->victim.key);
+    return 1;
 }
 
 __noinline int flow_remove(struct slow_path *slow, int condition)
 {
-    struct recipe *recipe;
-
-    if (!slow)
+    if (!slow || condition != FLOW_IF_CLOSING)
         return 0;
-    recipe = hash_find(slow, &slow->victim.key);
-    if (!recipe)
-        return 0;
-    flow_widen(slow->family, &slow->found, recipe);
-    flow_partner_key(&slow->victim.partner, &slow->victim.key, &slow->found);
-    hash_remove(slow, &slow->victim.partner);
-    hash_remove(slow, &slow->victim.key);
-    return 1;
+    return slow->family == IPV4 ? hash_remove_pair(IPV4, slow) : hash_remove_pair(IPV6, slow);
 }
 
 __noinline int flow_change_state(struct slow_path *slow)
@@ -137,12 +141,12 @@ __noinline int flow_change_state(struct slow_path *slow)
 
     if (!slow)
         return 0;
-    recipe = hash_find(slow, &slow->request_key);
+    recipe = hash_find(slow->family, &slow->request_key);
     if (recipe) {
         recipe->state = slow->next_state;
         recipe->watch = slow->watch;
     }
-    recipe = hash_find(slow, &slow->reply_key);
+    recipe = hash_find(slow->family, &slow->reply_key);
     if (recipe) {
         recipe->state = slow->next_state;
         recipe->watch = slow->partner_watch;
@@ -152,7 +156,7 @@ __noinline int flow_change_state(struct slow_path *slow)
 
 __noinline int flow_change_next_hop(struct slow_path *slow)
 {
-    struct recipe *recipe = slow ? hash_find(slow, &slow->request_key) : 0;
+    struct recipe *recipe = slow ? hash_find(slow->family, &slow->request_key) : 0;
 
     if (recipe)
         route_into_recipe(recipe, &slow->route, slow->epoch);
@@ -161,5 +165,5 @@ __noinline int flow_change_next_hop(struct slow_path *slow)
 
 __noinline int flow_is_taken(struct slow_path *slow)
 {
-    return slow && hash_find(slow, &slow->reply_key) != 0;
+    return slow && hash_find(slow->family, &slow->reply_key) != 0;
 }
