@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from shuntlab.lab import BPFFS
-from shuntlab.namespace import Namespace
+from shuntlab.namespace import Namespace, create
 from shuntlab.processes import Processes
 
 from . import places, tools
@@ -26,8 +26,8 @@ class World:
 
     def build(self) -> None:
         self.folder.mkdir()
+        create(self.spaces.values())
         for space in self.spaces.values():
-            space.create()
             space.sysctl(net__ipv6__conf__all__accept_dad=0, net__ipv6__conf__default__accept_dad=0)
             space.ip("link set lo up\n")
         node, client = self.spaces["node"], self.spaces["client"]
