@@ -2,41 +2,20 @@
 #include "agent/bench/contestant.h"
 
 #include <bpf/bpf.h>
-#include <sys/utsname.h>
 
-#include <cstdio>
 #include <map>
 #include <utility>
 
 #include "agent/datapath/flow_table.h"
 #include "agent/datapath/flow_upkeep.h"
+#include "agent/datapath/kernel.h"
 #include "agent/datapath/order.h"
 #include "agent/support/mapping.h"
-#include "agent/support/log.h"
 
 #include "forward.skel.h"
 
 namespace shunt::bench {
 namespace {
-
-constexpr std::uint32_t kFibLookupSource = 1U << 4;  // BPF_FIB_LOOKUP_SRC, Linux 6.7
-
-int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
-    if (level != LIBBPF_DEBUG) {
-        char text[1024];
-        std::vsnprintf(text, sizeof(text), format, arguments);
-        log::debug("{}", text);
-    }
-    return 0;
-}
-
-bool kernel_tells_source() {
-    utsname name{};
-    int major = 0;
-    int minor = 0;
-    return uname(&name) == 0 && std::sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
-           std::pair(major, minor) >= std::pair(6, 7);
-}
 
 void set_max_entries(bpf_object& object, const char* map, std::uint32_t entries) {
     if (bpf_map* found = bpf_object__find_map_by_name(&object, map); found != nullptr) {
@@ -110,14 +89,14 @@ void set_constants(bpf_object& object) {
     std::size_t length = 0;
     const void* before = bpf_map__initial_value(map, &length);
     auto constants = *static_cast<decltype(forward_bpf::rodata)>(const_cast<void*>(before));
-    constants.fib_lookup_source_flag = kernel_tells_source() ? kFibLookupSource : 0;
+    constants.fib_lookup_source_flag = fib_lookup_source_flag();
     constants.strongly_ordered = kStronglyOrdered;
     bpf_map__set_initial_value(map, &constants, length);
 }
 
 Result<Object> load_object(const std::string& name, const void* bytes, std::size_t length,
                            const std::function<void(bpf_object& object)>& size) {
-    libbpf_set_print(log_libbpf);
+    send_libbpf_to_log();
     Object object(bpf_object__open_mem(bytes, length, nullptr));
     if (!object) {
         return failure_errno("open programs", name);

@@ -3,15 +3,14 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sys/utsname.h>
 
-#include <cstdio>
 #include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "agent/datapath/flow_upkeep.h"
+#include "agent/datapath/kernel.h"
 #include "agent/datapath/order.h"
 #include "agent/support/log.h"
 #include "maps/control.h"
@@ -21,30 +20,6 @@
 
 namespace shunt {
 namespace {
-
-constexpr std::uint32_t kFibLookupSource = 1U << 4;  // BPF_FIB_LOOKUP_SRC, Linux 6.7
-
-bool kernel_is_at_least(int major, int minor) {
-    utsname name{};
-    int have_major = 0;
-    int have_minor = 0;
-    return uname(&name) == 0 && std::sscanf(name.release, "%d.%d", &have_major, &have_minor) == 2 &&
-           std::pair(have_major, have_minor) >= std::pair(major, minor);
-}
-
-int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
-    if (level == LIBBPF_DEBUG) {
-        return 0;
-    }
-    char text[1024];
-    int length = std::vsnprintf(text, sizeof(text), format, arguments);
-    std::string line(text);
-    while (!line.empty() && line.back() == '\n') {
-        line.pop_back();
-    }
-    log::debug("{}", line);
-    return length;
-}
 
 // scratch holds nothing between packets, and names with a dot are libbpf's own (.rodata).
 bool is_pinned(const bpf_map* map) {
@@ -95,7 +70,7 @@ Status take_over_map(const PinDirectory& pins, bpf_map* map) {
 }  // namespace
 
 Result<Programs> Programs::load(const PinDirectory& pins, const ProgramOptions& options) {
-    libbpf_set_print(log_libbpf);
+    send_libbpf_to_log();
     if (auto abi = check_abi(pins); !abi) {
         return std::unexpected(abi.error());
     }
@@ -106,7 +81,7 @@ Result<Programs> Programs::load(const PinDirectory& pins, const ProgramOptions& 
     }
     skeleton->rodata->snat_port_min = options.snat_port_min;
     skeleton->rodata->snat_port_count = options.snat_port_max - options.snat_port_min + 1;
-    skeleton->rodata->fib_lookup_source_flag = kernel_is_at_least(6, 7) ? kFibLookupSource : 0;
+    skeleton->rodata->fib_lookup_source_flag = fib_lookup_source_flag();
     skeleton->rodata->strongly_ordered = kStronglyOrdered;
     bpf_map__set_max_entries(skeleton->maps.flows4, flow_blocks(options.max_flows));
     bpf_map__set_max_entries(skeleton->maps.flows6, flow_blocks(options.max_flows));

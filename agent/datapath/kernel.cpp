@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/datapath/kernel.h"
+
+#include <bpf/libbpf.h>
+#include <sys/utsname.h>
+
+#include <cstdarg>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "agent/support/log.h"
+
+namespace shunt {
+namespace {
+
+constexpr std::uint32_t kFibLookupSource = 1U << 4;  // BPF_FIB_LOOKUP_SRC, Linux 6.7
+
+bool kernel_is_at_least(int major, int minor) {
+    utsname name{};
+    int have_major = 0;
+    int have_minor = 0;
+    return uname(&name) == 0 && std::sscanf(name.release, "%d.%d", &have_major, &have_minor) == 2 &&
+           std::pair(have_major, have_minor) >= std::pair(major, minor);
+}
+
+int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
+    if (level == LIBBPF_DEBUG) {
+        return 0;
+    }
+    char text[1024];
+    int length = std::vsnprintf(text, sizeof(text), format, arguments);
+    std::string line(text);
+    while (!line.empty() && line.back() == '\n') {
+        line.pop_back();
+    }
+    log::debug("{}", line);
+    return length;
+}
+
+}  // namespace
+
+std::uint32_t fib_lookup_source_flag() { return kernel_is_at_least(6, 7) ? kFibLookupSource : 0; }
+
+void send_libbpf_to_log() { libbpf_set_print(log_libbpf); }
+
+}  // namespace shunt
