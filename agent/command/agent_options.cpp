@@ -7,12 +7,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 
 #include "agent/report/pinned_maps.h"
+#include "agent/support/number.h"
 
 namespace shunt {
 namespace {
@@ -78,16 +78,6 @@ std::optional<std::string> read_config(const std::string& path, po::variables_ma
     return std::nullopt;
 }
 
-template <typename Number>
-std::optional<Number> number(std::string_view text) {
-    Number value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) {
-        return std::nullopt;
-    }
-    return value;
-}
-
 std::string trimmed(const std::string& text) {
     const auto begin = text.find_first_not_of(" \t");
     return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
@@ -96,8 +86,8 @@ std::string trimmed(const std::string& text) {
 std::optional<std::string> set_snat_ports(const std::string& text, AgentOptions& options) {
     const std::string about = "--snat-ports " + text + ": ";
     const auto dash = text.find('-');
-    const auto low = number<unsigned>(std::string_view(text).substr(0, dash));
-    const auto high = dash == std::string::npos ? std::nullopt : number<unsigned>(std::string_view(text).substr(dash + 1));
+    const auto low = parse_number<unsigned>(std::string_view(text).substr(0, dash));
+    const auto high = dash == std::string::npos ? std::nullopt : parse_number<unsigned>(std::string_view(text).substr(dash + 1));
     if (!low || !high) {
         return about + "it is LOW-HIGH, like 10240-26623";
     }
@@ -190,7 +180,7 @@ std::optional<std::string> take_values(const po::variables_map& values, AgentOpt
     }
     options.log_json = format == "json";
     if (values.count("max-flows") != 0) {
-        options.max_flows = number<std::uint32_t>(text("max-flows", ""));
+        options.max_flows = parse_number<std::uint32_t>(text("max-flows", ""));
         if (!options.max_flows || *options.max_flows < kMaxFlowsMin || *options.max_flows > kMaxFlowsMax) {
             return "--max-flows " + text("max-flows", "") + ": it is a number from 1024 to 16777216";
         }

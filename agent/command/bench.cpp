@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <sstream>
@@ -13,6 +12,7 @@
 #include "agent/report/json_text.h"
 #include "agent/report/table.h"
 #include "agent/report/words.h"
+#include "agent/support/number.h"
 
 namespace shunt {
 namespace {
@@ -47,13 +47,6 @@ std::vector<std::string> split(const std::string& text) {
     return parts;
 }
 
-std::optional<std::uint32_t> number(const std::string& text, std::uint32_t least, std::uint32_t most) {
-    std::uint32_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool whole = error == std::errc() && end == text.data() + text.size();
-    return whole && value >= least && value <= most ? std::optional(value) : std::nullopt;
-}
-
 using Wrong = std::optional<std::string>;
 
 Wrong parse_paths(const std::string& text, std::vector<bench::Path>& paths) {
@@ -71,8 +64,8 @@ Wrong parse_paths(const std::string& text, std::vector<bench::Path>& paths) {
 Wrong parse_flows(const std::string& text, std::vector<std::uint32_t>& flows) {
     flows.clear();
     for (const std::string& part : split(text)) {
-        const auto value = number(part, 1, kMostFlows);
-        if (!value) {
+        const auto value = parse_number<std::uint32_t>(part);
+        if (!value || *value < 1 || *value > kMostFlows) {
             return "--flows " + part + ": from 1 to " + std::to_string(kMostFlows);
         }
         flows.push_back(*value);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // `shunt flows`: the connections and conversations of this node.
-#include <charconv>
 #include <optional>
 
 #include "agent/command/options.h"
@@ -9,6 +8,7 @@
 #include "agent/report/service_view.h"
 #include "agent/report/status_view.h"
 #include "agent/report/table.h"
+#include "agent/support/number.h"
 
 namespace shunt {
 namespace {
@@ -23,9 +23,8 @@ constexpr CommandText kText{
 };
 
 std::optional<std::uint16_t> port_number(std::string_view text) {
-    std::uint16_t port = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    return error == std::errc() && end == text.data() + text.size() && port != 0 ? std::optional(port) : std::nullopt;
+    const auto port = parse_number<std::uint16_t>(text);
+    return port != std::uint16_t{0} ? port : std::nullopt;
 }
 
 // "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]:80"

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "agent/support/fd.h"
+#include "agent/support/number.h"
 
 namespace shunt {
 namespace {
@@ -58,16 +58,10 @@ std::string_view trim(std::string_view text) {
                                            : text.substr(first, text.find_last_not_of(space) - first + 1);
 }
 
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-    std::uint16_t port = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    return error == std::errc{} && end == text.data() + text.size() ? std::optional(port) : std::nullopt;
-}
-
 std::optional<PortRange> parse_range(std::string_view text, char separator) {
     const std::size_t at = text.find(separator);
-    const auto low = parse_port(trim(text.substr(0, at)));
-    const auto high = at == std::string_view::npos ? low : parse_port(trim(text.substr(at + 1)));
+    const auto low = parse_number<std::uint16_t>(trim(text.substr(0, at)));
+    const auto high = at == std::string_view::npos ? low : parse_number<std::uint16_t>(trim(text.substr(at + 1)));
     return low && high && *low <= *high ? std::optional(PortRange{*low, *high}) : std::nullopt;
 }
 
