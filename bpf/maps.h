@@ -155,9 +155,15 @@ struct flow_victim {
     struct flow6_key key, partner;
     __u16 last_seen;
     __u8 state;
-    __u8 pad;
-    __be16 port;  // of the SNAT port search
-    __u16 pad2;
+    __u8 pad[5];
+};
+
+// Who has a SNAT port. state 0: nobody, or nobody who may give way.
+struct flow_rival {
+    __u16 last_seen;
+    __be16 port;
+    __u8 state;
+    __u8 pad[3];
 };
 
 // Room for the slow path, which needs more than the 512 bytes of stack. Packets are handled with softirqs off,
@@ -172,8 +178,8 @@ struct slow_path {
     struct flow6 request, reply;
     struct flow6 found;   // copy of the packet's entry, if it has one, or of the one that is to go
     struct flow_victim victim;  // to be removed
-    struct flow_victim rival;   // the flow that has the wanted SNAT port
-    struct flow_victim oldest;  // of the rivals, if it is half open
+    struct flow_rival rival;    // the flow that has the wanted SNAT port
+    struct flow_rival oldest;   // of the rivals, if it is half open
     struct flow_key_at first, second;  // of a flow's two entries
     __u8 next_state, watch, partner_watch, pad;
     __u16 epoch;

@@ -53,6 +53,21 @@ static __always_inline enum verdict flow_refused(__u32 service, enum event reaso
     return drop(reason);
 }
 
+// What became of the pair; `taken`: what it means that another flow has the reply's key.
+static __always_inline enum verdict flow_verdict(__u32 service, enum put_result result, enum event taken)
+{
+    switch (result) {
+    case PUT_DONE:
+        return flow_opened(service);
+    case PUT_REQUEST_TAKEN:
+        return VERDICT_CONTINUE;
+    case PUT_REPLY_TAKEN:
+        return flow_refused(service, taken);
+    default:
+        return flow_refused(service, DROP_FLOW_TABLE_FULL);
+    }
+}
+
 static __always_inline enum verdict flow_without_route(__u32 service, enum verdict verdict)
 {
     if (verdict == VERDICT_DROP)
@@ -97,16 +112,7 @@ static __always_inline enum verdict flow_open_local(struct slow_path *slow, cons
     __builtin_memcpy(slow->reply.recipe.macs, slow->last_hop, sizeof(slow->last_hop));
     recipe_set_differences(slow->family, &slow->reply_key, &slow->reply, 0);
 
-    switch (flow_put_or_evict(slow)) {
-    case PUT_DONE:
-        return flow_opened(slow->service);
-    case PUT_REQUEST_TAKEN:
-        return VERDICT_CONTINUE;
-    case PUT_REPLY_TAKEN:
-        return flow_refused(slow->service, DROP_REPLY_KEY_TAKEN);
-    default:
-        return flow_refused(slow->service, DROP_FLOW_TABLE_FULL);
-    }
+    return flow_verdict(slow->service, flow_put_or_evict(slow), DROP_REPLY_KEY_TAKEN);
 }
 
 static __always_inline void flow_take_port(struct slow_path *slow, __be16 port)
@@ -215,16 +221,7 @@ static __always_inline enum verdict flow_open_remote(void *ctx, struct slow_path
     route_into_recipe(&slow->reply.recipe, route, epoch);
 
     flow_partner_key(&slow->reply_key, &slow->request_key, &slow->request);
-    switch (flow_claim_port(slow)) {
-    case PUT_DONE:
-        return flow_opened(slow->service);
-    case PUT_REQUEST_TAKEN:
-        return VERDICT_CONTINUE;
-    case PUT_REPLY_TAKEN:
-        return flow_refused(slow->service, DROP_SNAT_PORTS_EXHAUSTED);
-    default:
-        return flow_refused(slow->service, DROP_FLOW_TABLE_FULL);
-    }
+    return flow_verdict(slow->service, flow_claim_port(slow), DROP_SNAT_PORTS_EXHAUSTED);
 }
 
 // For the packet whose key is slow->request_key. VERDICT_CONTINUE: the flow is in the table.

@@ -34,13 +34,11 @@ static __always_inline enum verdict slow_path_enter(struct packet *packet, const
 static __always_inline int slow_path_asks_route(const struct slow_path *slow)
 {
     const struct recipe *recipe = &slow->found.recipe;
-    const struct control *control = control_get();
     enum recipe_kind kind = recipe_kind_of(slow->request_key.hook, recipe->next_hop);
 
-    if (!control || kind == RECIPE_LOCAL_REQUEST || (kind == RECIPE_LOCAL_REPLY && recipe->ifindex == slow->ifindex))
+    if (kind == RECIPE_LOCAL_REQUEST || (kind == RECIPE_LOCAL_REPLY && recipe->ifindex == slow->ifindex))
         return 0;
-    return recipe->epoch != (__u16)control->route_epoch || recipe->next_hop == NEXT_HOP_UNRESOLVED ||
-           agent_is_silent(control, tick_now());
+    return next_hop_is_stale(recipe, 1, tick_now());
 }
 
 // The next hop of the packet's entry is asked for again if it needs one and may have another by now.

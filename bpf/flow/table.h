@@ -203,13 +203,19 @@ static __always_inline int flow_spot_open(const enum address_family family, stru
     return spot->now && spot->before;
 }
 
+// Of every place, and of every block, with these low bits.
+static __always_inline struct flow_stripe *flow_stripe_get(const enum address_family family, __u32 place)
+{
+    __u32 index = (family == IPV6 ? FLOW_STRIPES : 0) + (place & (FLOW_STRIPES - 1));
+
+    return bpf_map_lookup_elem(&flow_stripes, &index);
+}
+
 // Every pointer that the locked part needs. 0: not to be had (never, with maps as the agent makes them).
 static __always_inline int flow_pair_open(const enum address_family family, struct slow_path *slow,
                                           struct flow_pair *pair, const struct flow6_key *first,
                                           const struct flow6_key *second)
 {
-    __u32 index;
-
     pair->control = flow_control_get(family);
     if (!pair->control)
         return 0;
@@ -217,8 +223,7 @@ static __always_inline int flow_pair_open(const enum address_family family, stru
     if (!flow_spot_open(family, pair, &pair->first, &slow->first, first) ||
         !flow_spot_open(family, pair, &pair->second, &slow->second, second))
         return 0;
-    index = (family == IPV6 ? FLOW_STRIPES : 0) + (pair->first.at->place.place & (FLOW_STRIPES - 1));
-    pair->stripe = bpf_map_lookup_elem(&flow_stripes, &index);
+    pair->stripe = flow_stripe_get(family, pair->first.at->place.place);
     return pair->stripe != 0;
 }
 
@@ -249,12 +254,14 @@ static __always_inline struct flow_entry flow_entry_find(const enum address_fami
     return entry;
 }
 
-// The parts of an entry but seq and away, from `to` on as words.
-static __always_inline void flow_copy(const enum address_family family, struct recipe *to, const struct recipe *from)
+#define FLOW_WORDS(family) \
+    ((family) == IPV4 ? sizeof(struct flow4) / 8 : (sizeof(struct flow6) - sizeof(((struct flow6 *)0)->pad)) / 8)
+
+// So many words of an entry, but seq and away.
+static __always_inline void flow_copy(struct recipe *to, const struct recipe *from, const __u32 words)
 {
     __u64 *into = (__u64 *)to;
     const __u64 *out = (const __u64 *)from;
-    __u32 words = family == IPV4 ? sizeof(struct flow4) / 8 : (sizeof(struct flow6) - sizeof(((struct flow6 *)0)->pad)) / 8;
 
     to->last_seen = from->last_seen;
     to->next_hop = from->next_hop;
@@ -269,14 +276,11 @@ static __always_inline void flow_write(const enum address_family family, struct 
     if (family == IPV4) {
         struct flow4 *narrow = (struct flow4 *)to;
 
-        to->last_seen = flow->recipe.last_seen;
-        to->next_hop = flow->recipe.next_hop;
-        for (__u32 i = 1; i < sizeof(struct recipe) / 8; i++)
-            ((__u64 *)to)[i] = ((const __u64 *)&flow->recipe)[i];
+        flow_copy(to, &flow->recipe, sizeof(struct recipe) / 8);
         narrow->saddr = flow->saddr[0];
         narrow->daddr = flow->daddr[0];
     } else {
-        flow_copy(family, to, &flow->recipe);
+        flow_copy(to, &flow->recipe, FLOW_WORDS(family));
     }
     for (__u32 i = 0; i < FLOW_KEY_WORDS(family); i++)
         flow_words_at(family, to)[i] = key->word[i];
@@ -298,6 +302,20 @@ static __always_inline void flow_entry_clear(const enum address_family family, c
     flow_clear(family, entry->recipe);
     if (entry->slot / FLOW_GROUP_SLOTS != place->first)
         *flow_away(family, entry->block, place->first) -= 1;
+}
+
+// Moves an entry whose key has this place to a free slot; the group's `away` must count it already if that slot is in the second
+// group.
+static __always_inline void flow_entry_move(const enum address_family family, struct flow_control *control,
+                                            struct recipe *to, const struct flow_entry *entry,
+                                            const struct flow_place *place)
+{
+    moves_begin(control);
+    seq_begin(&to->seq);
+    flow_copy(to, entry->recipe, FLOW_WORDS(family));
+    seq_end(&to->seq);
+    flow_entry_clear(family, entry, place);
+    moves_end(control);
 }
 
 static __always_inline __u32 flow_free_slot(const enum address_family family, void *block, __u32 group, __u32 turn)
@@ -337,15 +355,11 @@ static __always_inline __u32 flow_make_room(const enum address_family family, st
         if ((place.place & mask) == (wanted->place & mask)) {
             free = flow_free_slot(family, block, is_away ? place.first : place.second, place.turn);
             if (free != FLOW_NO_SLOT) {
-                struct recipe *to = flow_at(family, block, free);
+                struct flow_entry entry = {recipe, block, slot};
 
-                moves_begin(control);
-                seq_begin(&to->seq);
-                flow_copy(family, to, recipe);
-                seq_end(&to->seq);
-                *flow_away(family, block, place.first) += is_away ? -1 : 1;
-                flow_clear(family, recipe);
-                moves_end(control);
+                if (!is_away)
+                    *flow_away(family, block, place.first) += 1;
+                flow_entry_move(family, control, flow_at(family, block, free), &entry, &place);
                 return slot;
             }
         }
@@ -556,14 +570,13 @@ static __always_inline int flow_remove_pair(const enum address_family family, st
 
 // The new state of the flow of slow->request_key and slow->reply_key, in both entries. If another CPU changed it since it was
 // read, only closing still counts: else a last ACK beside a FIN would keep the flow for hours.
-static __always_inline int flow_set_state(const enum address_family family, struct slow_path *slow)
+static __always_inline void flow_set_state(const enum address_family family, struct slow_path *slow)
 {
     struct flow_entry first, second;
     struct flow_pair pair;
-    int done = 0;
 
     if (!flow_pair_open(family, slow, &pair, &slow->request_key, &slow->reply_key))
-        return 0;
+        return;
     bpf_spin_lock(&pair.stripe->lock);
     first = flow_entry_find(family, &pair, &pair.first);
     second = flow_entry_find(family, &pair, &pair.second);
@@ -574,31 +587,26 @@ static __always_inline int flow_set_state(const enum address_family family, stru
         first.recipe->watch = slow->watch;
         second.recipe->state = slow->next_state;
         second.recipe->watch = slow->partner_watch;
-        done = 1;
     }
     bpf_spin_unlock(&pair.stripe->lock);
-    return done;
 }
 
 // The next hop slow->route for the entry of slow->request_key.
-static __always_inline int flow_set_next_hop(const enum address_family family, struct slow_path *slow)
+static __always_inline void flow_set_next_hop(const enum address_family family, struct slow_path *slow)
 {
     struct flow_entry entry;
     struct flow_pair pair;
-    int done = 0;
 
     if (!flow_pair_open(family, slow, &pair, &slow->request_key, &slow->request_key))
-        return 0;
+        return;
     bpf_spin_lock(&pair.stripe->lock);
     entry = flow_entry_find(family, &pair, &pair.first);
     if (flow_pair_is_current(&pair) && entry.recipe && flow_translates_alike(family, entry.recipe, &slow->found)) {
         seq_begin(&entry.recipe->seq);
         route_into_recipe(entry.recipe, &slow->route, slow->epoch);
         seq_end(&entry.recipe->seq);
-        done = 1;
     }
     bpf_spin_unlock(&pair.stripe->lock);
-    return done;
 }
 
 // Without the lock: does a flow seem to have slow->reply_key?
@@ -609,13 +617,13 @@ static __always_inline int flow_seems_taken(const enum address_family family, co
     return flow_find(family, &key, slow->reply_key.hook).recipe != 0;
 }
 
-// Global functions: the verifier looks at each once, and not along every path that leads to it.
+// Global functions: the verifier looks at each once, and not along every path that leads to it. They have to return a number.
 __noinline int flow_put4(struct slow_path *slow) { return slow ? flow_put_pair(IPV4, slow) : PUT_NO_ROOM; }
 __noinline int flow_put6(struct slow_path *slow) { return slow ? flow_put_pair(IPV6, slow) : PUT_NO_ROOM; }
-__noinline int flow_state4(struct slow_path *slow) { return slow ? flow_set_state(IPV4, slow) : 0; }
-__noinline int flow_state6(struct slow_path *slow) { return slow ? flow_set_state(IPV6, slow) : 0; }
-__noinline int flow_next_hop4(struct slow_path *slow) { return slow ? flow_set_next_hop(IPV4, slow) : 0; }
-__noinline int flow_next_hop6(struct slow_path *slow) { return slow ? flow_set_next_hop(IPV6, slow) : 0; }
+__noinline int flow_state4(struct slow_path *slow) { return slow ? flow_set_state(IPV4, slow), 0 : 0; }
+__noinline int flow_state6(struct slow_path *slow) { return slow ? flow_set_state(IPV6, slow), 0 : 0; }
+__noinline int flow_next_hop4(struct slow_path *slow) { return slow ? flow_set_next_hop(IPV4, slow), 0 : 0; }
+__noinline int flow_next_hop6(struct slow_path *slow) { return slow ? flow_set_next_hop(IPV6, slow), 0 : 0; }
 __noinline int flow_taken4(struct slow_path *slow) { return slow ? flow_seems_taken(IPV4, slow) : 1; }
 __noinline int flow_taken6(struct slow_path *slow) { return slow ? flow_seems_taken(IPV6, slow) : 1; }
 
@@ -644,12 +652,12 @@ static __always_inline int flow_remove(struct slow_path *slow, enum flow_conditi
     return slow->family == IPV4 ? flow_remove4(slow, condition) : flow_remove6(slow, condition);
 }
 
-static __always_inline int flow_change_state(struct slow_path *slow)
+static __always_inline void flow_change_state(struct slow_path *slow)
 {
-    return slow->family == IPV4 ? flow_state4(slow) : flow_state6(slow);
+    slow->family == IPV4 ? flow_state4(slow) : flow_state6(slow);
 }
 
-static __always_inline int flow_change_next_hop(struct slow_path *slow)
+static __always_inline void flow_change_next_hop(struct slow_path *slow)
 {
-    return slow->family == IPV4 ? flow_next_hop4(slow) : flow_next_hop6(slow);
+    slow->family == IPV4 ? flow_next_hop4(slow) : flow_next_hop6(slow);
 }

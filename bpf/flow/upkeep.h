@@ -18,7 +18,7 @@ static __always_inline int flow_move_locked(const enum address_family family, st
 {
     const struct flow_spot *spot = &pair->first;
     struct recipe *recipe = flow_at(family, from, slot);
-    struct recipe *into;
+    struct flow_entry entry = {recipe, from, slot};
     __u32 free;
 
     if (!flow_pair_is_current(pair) || flow_is_free(family, recipe))
@@ -31,21 +31,8 @@ static __always_inline int flow_move_locked(const enum address_family family, st
     free = flow_take_slot(family, pair, spot, 0, 0);
     if (free == FLOW_NO_SLOT)
         return 0;
-    into = flow_at(family, spot->now, free);
-    moves_begin(pair->control);
-    seq_begin(&into->seq);
-    flow_copy(family, into, recipe);
-    seq_end(&into->seq);
-    flow_entry_clear(family, &(struct flow_entry){recipe, from, slot}, &spot->at->place);
-    moves_end(pair->control);
+    flow_entry_move(family, pair->control, flow_at(family, spot->now, free), &entry, &spot->at->place);
     return 1;
-}
-
-static __always_inline struct flow_stripe *flow_stripe_of_block(const enum address_family family, __u32 index)
-{
-    __u32 stripe = (family == IPV6 ? FLOW_STRIPES : 0) + (index & (FLOW_STRIPES - 1));
-
-    return bpf_map_lookup_elem(&flow_stripes, &stripe);
 }
 
 static __always_inline int flow_move(const enum address_family family, struct slow_path *slow, __u64 shape, __u32 index,
@@ -54,7 +41,7 @@ static __always_inline int flow_move(const enum address_family family, struct sl
     void *from = flow_block(family, index);
     struct flow_pair pair = {
         .control = flow_control_get(family),
-        .stripe = flow_stripe_of_block(family, index),
+        .stripe = flow_stripe_get(family, index),
         .shape = shape,
         .first = {.at = &slow->first, .now = flow_block(family, index + flow_shape_old(shape) + 1)},
     };
@@ -109,15 +96,15 @@ static __always_inline void flow_visit_slot(const enum address_family family, st
         count(FLOW_EXPIRED);
 }
 
-static __always_inline int flow_visit_block(const enum address_family family, struct slow_path *slow, __u32 index)
+static __always_inline void flow_visit_block(const enum address_family family, struct slow_path *slow, __u32 index)
 {
     struct flow_control *control = flow_control_get(family);
-    struct flow_stripe *stripe = flow_stripe_of_block(family, index);
+    struct flow_stripe *stripe = flow_stripe_get(family, index);
     void *block = flow_block(family, index);
     __u64 shape;
 
     if (!control || !stripe || !block)
-        return 0;
+        return;
     shape = READ_ONCE(control->shape);
     if (flow_is_growing(shape)) {
         // Slots are looked at without the lock: let go first who took it before the table grew and may still write here.
@@ -127,11 +114,10 @@ static __always_inline int flow_visit_block(const enum address_family family, st
 #pragma clang loop unroll(disable)
     for (__u32 slot = 0; slot < FLOW_BLOCK_SLOTS; slot++)
         flow_visit_slot(family, slow, control, shape, index, block, slot);
-    return 0;
 }
 
-__noinline int flow_visit4(struct slow_path *slow, __u32 index) { return slow ? flow_visit_block(IPV4, slow, index) : 0; }
-__noinline int flow_visit6(struct slow_path *slow, __u32 index) { return slow ? flow_visit_block(IPV6, slow, index) : 0; }
+__noinline int flow_visit4(struct slow_path *slow, __u32 index) { return slow ? flow_visit_block(IPV4, slow, index), 0 : 0; }
+__noinline int flow_visit6(struct slow_path *slow, __u32 index) { return slow ? flow_visit_block(IPV6, slow, index), 0 : 0; }
 
 // A pass through all blocks is over. The old places are given up only if it began with this shape and left nothing there: a
 // full new block can refuse an entry for as long as it lives.
