@@ -117,23 +117,27 @@ Result<Object> load_object(const std::string& name, const void* bytes, std::size
     return object;
 }
 
-Contestant own_programs() {
+Contestant other_programs(std::string name, std::string object) {
     const auto upkeeps = std::make_shared<Upkeeps>();
-    return {.name = "shunt",
-            .load = [upkeeps](const Room& room) -> Result<Object> {
-                std::size_t length = 0;
-                const void* bytes = forward_bpf::elf_bytes(&length);
-                auto object = load_object("shunt", bytes, length, [&](bpf_object& it) { size_own(it, room); });
-                if (object) {
-                    if (auto prepared = prepare_own(**object, *upkeeps); !prepared) {
+    return {.name = name,
+            .load = [upkeeps, name, bytes = std::move(object)](const Room& room) -> Result<Object> {
+                auto loaded = load_object(name, bytes.data(), bytes.size(), [&](bpf_object& it) { size_own(it, room); });
+                if (loaded) {
+                    if (auto prepared = prepare_own(**loaded, *upkeeps); !prepared) {
                         return std::unexpected(prepared.error());
                     }
                 }
-                return object;
+                return loaded;
             },
-            .tend = [upkeeps](bpf_object& object) {
-                return upkeeps->at(id_of(map_of(object, "flow_control"))).settle();
+            .tend = [upkeeps](bpf_object& loaded) {
+                return upkeeps->at(id_of(map_of(loaded, "flow_control"))).settle();
             }};
+}
+
+Contestant own_programs() {
+    std::size_t length = 0;
+    const auto* bytes = static_cast<const char*>(forward_bpf::elf_bytes(&length));
+    return other_programs("shunt", std::string(bytes, length));
 }
 
 Contestant sized_to_the_load(Contestant contestant, std::string name) {

@@ -40,6 +40,9 @@ void set_constants(bpf_object& object);
 // This build's.
 Contestant own_programs();
 
+// Another build's: `object` has the bytes of its forward.bpf.o, whose maps are as this build's.
+Contestant other_programs(std::string name, std::string object);
+
 // The same with room for no more flows than are opened.
 Contestant sized_to_the_load(Contestant contestant, std::string name);
 

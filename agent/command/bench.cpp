@@ -12,6 +12,7 @@
 #include "agent/report/json_text.h"
 #include "agent/report/table.h"
 #include "agent/report/words.h"
+#include "agent/source/read_file.h"
 #include "agent/support/number.h"
 
 namespace shunt {
@@ -127,18 +128,42 @@ Wrong parse(const CommandOptions& given, bench::Options& options) {
     return std::nullopt;
 }
 
-std::string tenths(double ns) {
+std::string decimals(double value, int digits) {
     char text[32];
-    std::snprintf(text, sizeof(text), "%.1f", ns);
+    std::snprintf(text, sizeof(text), "%.*f", digits, value);
     return text;
 }
 
-void print_table(const std::vector<bench::Figure>& figures, std::ostream& out) {
-    Table table({"PATH", "FAMILY", "HOOK", ">FLOWS", ">NS", ">MIN", ">MAX", ">FLOOR"});
+using Figures = std::vector<bench::Figure>;
+
+// Of this build's in the same rounds: the median. `figures`: of one path side by side, this build's first.
+double ratio(const bench::Figure& figure, const Figures& figures) {
+    const auto own = std::ranges::find_if(figures, [&](const bench::Figure& other) {
+        return other.contestant == figures.front().contestant && other.path == figure.path &&
+               other.family == figure.family && other.hook == figure.hook && other.flows == figure.flows;
+    });
+    std::vector<double> ratios;
+    for (std::size_t i = 0; own != figures.end() && i < std::min(own->rounds.size(), figure.rounds.size()); i++) {
+        ratios.push_back(figure.rounds[i] / own->rounds[i]);
+    }
+    return ratios.empty() ? 0 : bench::median(ratios);
+}
+
+void print_table(const Figures& figures, bool beside, std::ostream& out) {
+    std::vector<std::string> heads = {"PATH", "FAMILY", "HOOK", ">FLOWS", ">NS", ">MIN", ">MAX", ">FLOOR"};
+    if (beside) {
+        heads.insert(heads.end(), {">RATIO", "PROGRAMS"});
+    }
+    Table table(heads);
     for (const bench::Figure& figure : figures) {
-        table.add({std::string(bench::name(figure.path)), std::string(word(figure.family)),
-                   std::string(bench::name(figure.hook)), grouped(figure.flows), tenths(figure.ns), tenths(figure.min),
-                   tenths(figure.max), tenths(figure.floor_ns)});
+        std::vector<std::string> row = {
+            std::string(bench::name(figure.path)), std::string(word(figure.family)),
+            std::string(bench::name(figure.hook)), grouped(figure.flows),  decimals(figure.ns, 1),
+            decimals(figure.min, 1),               decimals(figure.max, 1), decimals(figure.floor_ns, 1)};
+        if (beside) {
+            row.insert(row.end(), {decimals(ratio(figure, figures), 2), figure.contestant});
+        }
+        table.add(row);
     }
     if (!table.empty()) {
         table.print(out);
@@ -149,19 +174,37 @@ double hundredths(double ns) {
     return std::round(ns * 100) / 100;
 }
 
-json::value to_json(const std::vector<bench::Figure>& figures) {
+json::value to_json(const Figures& figures, bool beside) {
     json::array results;
     for (const bench::Figure& figure : figures) {
-        results.push_back({{"path", bench::name(figure.path)},
-                           {"family", word(figure.family)},
-                           {"hook", bench::name(figure.hook)},
-                           {"flows", figure.flows},
-                           {"ns", hundredths(figure.ns)},
-                           {"min", hundredths(figure.min)},
-                           {"max", hundredths(figure.max)},
-                           {"floor_ns", hundredths(figure.floor_ns)}});
+        json::object result{{"path", bench::name(figure.path)},
+                            {"family", word(figure.family)},
+                            {"hook", bench::name(figure.hook)},
+                            {"flows", figure.flows},
+                            {"ns", hundredths(figure.ns)},
+                            {"min", hundredths(figure.min)},
+                            {"max", hundredths(figure.max)},
+                            {"floor_ns", hundredths(figure.floor_ns)}};
+        if (beside) {
+            result["ratio"] = hundredths(ratio(figure, figures));
+            result["programs"] = figure.contestant;
+        }
+        results.push_back(result);
     }
     return json::object{{"results", results}};
+}
+
+// This build's programs, and those of the files.
+Result<std::vector<bench::Contestant>> contestants(const std::vector<std::string>& files) {
+    std::vector all = {bench::own_programs()};
+    for (const std::string& file : files) {
+        auto object = read_file(file);
+        if (!object || !*object) {
+            return std::unexpected(object ? Error{"read programs", file, "there is no such file"} : object.error());
+        }
+        all.push_back(bench::other_programs(file, **std::move(object)));
+    }
+    return all;
 }
 
 }  // namespace
@@ -180,6 +223,8 @@ int bench_command(const Arguments& arguments, const Output& output) {
         "room in the flow table; default: as the agent has it on this node, or what the flows take")(
         "rounds", po::value<unsigned>()->value_name("N"),
         "measurements of each path; default: 7 (at most 5 of those that open flows)")(
+        "beside", po::value<std::string>()->value_name("FILE[,...]"),
+        "also the programs of another build's forward.bpf.o with the same maps, in the same rounds")(
         "quick", "few and short ones, without the largest table, unless --flows says so");
     if (auto over = given.parse(arguments, output)) {
         return *over;
@@ -191,16 +236,20 @@ int bench_command(const Arguments& arguments, const Output& output) {
     if (geteuid() != 0) {
         return fail(kText.name, {"load programs", "", "it takes root: sudo shunt bench"}, output);
     }
-    const bench::Contestant own = bench::own_programs();
-    const bench::Report report = bench::measure(options, {&own, 1}, [&](const std::string& what) {
+    const auto beside = given.has("beside") ? split(given.get<std::string>("beside")) : std::vector<std::string>();
+    const auto all = contestants(beside);
+    if (!all) {
+        return fail(kText.name, all.error(), output);
+    }
+    const bench::Report report = bench::measure(options, *all, [&](const std::string& what) {
         if (output.colour) {
             output.error << "measuring: " << what << '\n';
         }
     });
     if (given.format() == OutputFormat::json) {
-        print_json(output.out, to_json(report.figures));
+        print_json(output.out, to_json(report.figures, !beside.empty()));
     } else {
-        print_table(report.figures, output.out);
+        print_table(report.figures, !beside.empty(), output.out);
     }
     for (const Error& failure : report.failures) {
         fail(kText.name, failure, output);
