@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attaches the benchmark's own XDP programs to devices of the namespace it runs in; they stay when it ends.
+// Attaches the benchmark's own programs to devices of the namespace it runs in; they stay when it ends.
 //   bench_attach end device=eth0 pin=DIR
-//   bench_attach stateless in=eth0 in-dmac= in-smac= out=eth1 out-dmac= out-smac= frontend= frontend-port=
+//   bench_attach pass device=eth0
+//   bench_attach stateless hook=xdp|tc in=eth0 in-dmac= in-smac= out=eth1 out-dmac= out-smac= frontend= frontend-port=
 //                          backend= backend-port= node= client=
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -28,6 +29,13 @@ void attach(const std::string& device, const bpf_program* program) {
     check(
         bpf_xdp_attach(static_cast<int>(index_of(device)), bpf_program__fd(program), XDP_FLAGS_DRV_MODE, nullptr) == 0,
         "attach native XDP to " + device);
+}
+
+void attach_tc(const std::string& device, const bpf_program* program) {
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(index_of(device)), .attach_point = BPF_TC_INGRESS);
+    LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = bpf_program__fd(program));
+    check(bpf_tc_hook_create(&hook) == 0, "make clsact of " + device);
+    check(bpf_tc_attach(&hook, &options) == 0, "attach by tc to " + device);
 }
 
 void attach_end(const Arguments& arguments) {
@@ -64,8 +72,20 @@ void attach_stateless(const Arguments& arguments) {
     arguments.mac("in-dmac", reply.macs);
     arguments.mac("in-smac", reply.macs + 6);
     check(stateless_bpf__load(stateless) == 0, "load stateless");
-    attach(arguments.text("in"), stateless->progs.request);
-    attach(arguments.text("out"), stateless->progs.reply);
+    if (arguments.text("hook") == "tc") {
+        attach_tc(arguments.text("in"), stateless->progs.tc_request);
+        attach_tc(arguments.text("out"), stateless->progs.tc_reply);
+    } else {
+        attach(arguments.text("in"), stateless->progs.xdp_request);
+        attach(arguments.text("out"), stateless->progs.xdp_reply);
+    }
+    stateless_bpf__destroy(stateless);
+}
+
+void attach_pass(const Arguments& arguments) {
+    stateless_bpf* stateless = stateless_bpf__open_and_load();
+    check(stateless != nullptr, "load stateless");
+    attach(arguments.text("device"), stateless->progs.pass);
     stateless_bpf__destroy(stateless);
 }
 
@@ -80,7 +100,9 @@ int main(int argc, char** argv) {
         attach_end(arguments);
     } else if (what == "stateless") {
         attach_stateless(arguments);
+    } else if (what == "pass") {
+        attach_pass(arguments);
     } else {
-        give_up("usage: bench_attach end|stateless KEY=VALUE...");
+        give_up("usage: bench_attach end|stateless|pass KEY=VALUE...");
     }
 }

@@ -53,8 +53,10 @@ constexpr Goal kGoals[] = {
     {"established, zipf", Path::remote_request, 65536, Visits::zipf, 0.3, Path::remote_request, 0.56},
     {"established, zipf", Path::remote_request, 524288, Visits::zipf, 0.4, Path::remote_request, 0.56},
     {"none of ours, passed", Path::pass, 1, Visits::uniform, 1.0, Path::remote_request, 0.30 / kKatranPass},
-    {"new flow", Path::new_remote, 4096, Visits::uniform, 0.8, Path::new_remote, 0.75},
-    {"new flow", Path::new_remote, 131072, Visits::uniform, 0.8, Path::new_remote, 1.35},
+    {"new flow, local", Path::new_local, 4096, Visits::uniform, 0.8, Path::new_local, 0.75},
+    {"new flow, local", Path::new_local, 131072, Visits::uniform, 0.8, Path::new_local, 1.35},
+    {"new flow, remote", Path::new_remote, 4096, Visits::uniform, 0.8, Path::new_remote, 0.75},
+    {"new flow, remote", Path::new_remote, 131072, Visits::uniform, 0.8, Path::new_remote, 1.35},
 };
 
 struct Score {

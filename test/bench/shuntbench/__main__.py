@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shuntlab.lab import PROJECT
 
-from . import plan, plots, report, tables
+from . import plan, plots, report, tables, test_run
 from .bench import Bench
 from .findings import Findings
 
@@ -38,6 +38,7 @@ def main() -> None:
     print(tables.as_text(found))
     print(f"{folder}/results.json and {folder}/*.svg, after {(time.monotonic() - begin) / 60:.1f} minutes")
     if arguments.docs:
+        test_run.measure(folder, arguments.quick)
         report.write(found)
     if results.failures:
         raise SystemExit(f"{len(results.failures)} measurements failed; what they said stands above")

@@ -51,8 +51,10 @@ class Bench:
             for panel in changing:
                 pause = PAUSE if panel.metric == plan.CHANGE else 0
                 for one in panel.contestants:
-                    for sample in measure.endpoint_changes(entries[one], self.size.changes, pause, self.cpu):
-                        self.results.add(one, panel, sample)
+                    for _ in range(self.size.changes):
+                        time.sleep(pause)
+                        self._add(panel, one, lambda entry=entries[one]: measure.endpoint_change(entry, self.cpu))
+                    measure.put_endpoints_back(entries[one])
             self.say(f"endpoint changes: {time.monotonic() - begin:.0f} s")
         return self.results
 
@@ -60,13 +62,16 @@ class Bench:
         order = list(panel.contestants)
         self.random.shuffle(order)
         for one in order:
-            try:
-                sample = self._measure(panel, entries[one])
-            except (measure.NotMeasured, CommandFailed) as failure:
-                self.say(f"NOT MEASURED: {failure}")
-                self.results.failures.append(str(failure))
-                sample = measure.Sample(None)
-            self.results.add(one, panel, sample)
+            self._add(panel, one, lambda entry=entries[one]: self._measure(panel, entry))
+
+    def _add(self, panel: Panel, one: Contestant, take: Callable[[], measure.Sample]) -> None:
+        try:
+            sample = take()
+        except (measure.NotMeasured, CommandFailed) as failure:
+            self.say(f"NOT MEASURED: {failure}")
+            self.results.failures.append(str(failure))
+            sample = measure.Sample(None)
+        self.results.add(one, panel, sample)
 
     def _measure(self, panel: Panel, entry: Entry) -> measure.Sample:
         size = self.size

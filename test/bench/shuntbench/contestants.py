@@ -13,12 +13,13 @@ from shuntlab.manifests import Manifests
 from . import kube_proxy, places, services, tools
 from .world import World
 
-FLOOR, STATELESS, ROUTING, CONNTRACK = "drop at ingress", "stateless XDP", "routing", "routing + conntrack"
+FLOOR, STATELESS, STATELESS_TC = "drop at ingress", "stateless XDP", "stateless tc"
+ROUTING, ROUTING_XDP, CONNTRACK = "routing", "routing + XDP that passes", "routing + conntrack"
 NFTABLES, IPTABLES, SHUNT_XDP, SHUNT_TC = "nftables", "iptables", "shunt XDP", "shunt tc"
 
 RULES = (NFTABLES, IPTABLES)
 SHUNT = (SHUNT_XDP, SHUNT_TC)
-UNAWARE = (FLOOR, STATELESS, ROUTING, CONNTRACK)  # of Services
+UNAWARE = (FLOOR, STATELESS, STATELESS_TC, ROUTING, ROUTING_XDP, CONNTRACK)  # of Services
 TRACKED = (CONNTRACK, *RULES)  # leave entries in connection tracking
 
 
@@ -37,7 +38,9 @@ class Contestant:
         short = {
             FLOOR: "floor",
             STATELESS: "plain",
+            STATELESS_TC: "plaintc",
             ROUTING: "route",
+            ROUTING_XDP: "routex",
             CONNTRACK: "track",
             NFTABLES: "nft",
             IPTABLES: "ipt",
@@ -49,7 +52,7 @@ class Contestant:
     @property
     def uses_frontend(self) -> bool:
         """Else the client dials a pod."""
-        return self.kind not in (ROUTING, CONNTRACK)
+        return self.kind not in (ROUTING, ROUTING_XDP, CONNTRACK)
 
 
 class Entry:
@@ -101,7 +104,7 @@ class Entry:
     def expected_source(self, backend: str, family: int) -> tuple[str, str]:
         """Whom the pod must see: the client, or the node, as an address and a mask."""
         all_bits = "255.255.255.255" if family == 4 else "ffff:" * 7 + "ffff"
-        translated = self.kind in RULES or (backend == "remote" and self.kind in (STATELESS, *SHUNT))
+        translated = self.kind in RULES or (backend == "remote" and self.kind in (STATELESS, STATELESS_TC, *SHUNT))
         if translated:
             return places.LINK_TO[backend].node.address.of(family), all_bits
         network = places.CLIENT_NETWORK.of(family).split("/")[0]
@@ -119,6 +122,7 @@ def _stateless(entry: Entry) -> None:
         entry.world.spaces["node"],
         "bench_attach",
         "stateless",
+        hook="tc" if entry.kind == STATELESS_TC else "xdp",
         **{"in": uplink.node.device},
         in_dmac=uplink.far.mac,
         in_smac=uplink.node.mac,
@@ -136,6 +140,10 @@ def _stateless(entry: Entry) -> None:
 
 def _routing(_: Entry) -> None:
     """The world is a router as it is."""
+
+
+def _routing_xdp(entry: Entry) -> None:
+    tools.run(entry.world.spaces["node"], "bench_attach", "pass", device=places.UPLINK.node.device)
 
 
 def _conntrack(entry: Entry) -> None:
@@ -194,7 +202,9 @@ def _shunt(entry: Entry) -> None:
 _SET_UP: dict[str, Callable[[Entry], None]] = {
     FLOOR: _floor,
     STATELESS: _stateless,
+    STATELESS_TC: _stateless,
     ROUTING: _routing,
+    ROUTING_XDP: _routing_xdp,
     CONNTRACK: _conntrack,
     NFTABLES: _nftables,
     IPTABLES: _iptables,

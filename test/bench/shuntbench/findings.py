@@ -9,7 +9,7 @@ from pathlib import Path
 from . import contestants as c
 from . import plan
 
-ORDER = (c.FLOOR, c.STATELESS, c.ROUTING, c.CONNTRACK, c.NFTABLES, c.IPTABLES, c.SHUNT_TC, c.SHUNT_XDP)
+ORDER = (*c.UNAWARE, *c.RULES, c.SHUNT_TC, c.SHUNT_XDP)
 
 
 @dataclass(frozen=True)

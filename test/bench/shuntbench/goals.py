@@ -17,6 +17,8 @@ class Goal:
 
     @property
     def asked(self) -> str:
+        if self.least is None and self.most is None:
+            return ""  # no goal, but what others depend on
         return f"≥ {self.least:g}" if self.least is not None else f"≤ {self.most:g}"
 
     def cell(self, one: dict | None, other: dict | None) -> str:
@@ -24,7 +26,7 @@ class Goal:
         ratio = findings.ratio(one, other)
         if ratio is None:
             return "not measured"
-        is_met = ratio.median >= self.least if self.least is not None else ratio.median <= self.most
+        is_met = (self.least is None or ratio.median >= self.least) and (self.most is None or ratio.median <= self.most)
         median = f"{ratio.median:.2f}" if is_met else f"**{ratio.median:.2f}**"
         return f"{median} ({ratio.low:.2f}–{ratio.high:.2f})"
 
@@ -65,7 +67,10 @@ def packets(found: Findings) -> str:
             *[""] * (len(columns) - 1),
         ],
         line(Goal("remote: nftables / tc", least=3), "remote", c.NFTABLES, c.SHUNT_TC),
+        line(Goal("of it possible: nftables / stateless tc"), "remote", c.NFTABLES, c.STATELESS_TC),
+        line(Goal("remote: tc / stateless tc"), "remote", c.SHUNT_TC, c.STATELESS_TC),
         line(Goal("local: XDP / plain routing", most=1.1), "local", c.SHUNT_XDP, c.ROUTING),
+        line(Goal("of it XDP that only passes / plain routing"), "local", c.ROUTING_XDP, c.ROUTING),
         line(Goal("local: nftables / XDP", least=2), "local", c.NFTABLES, c.SHUNT_XDP),
         [
             more_services.what,

@@ -118,18 +118,14 @@ def _connect(entry: Entry, command: str, backend: str, cpu: int, **arguments) ->
     return json.loads(run(argv, timeout=120).stdout)
 
 
-def endpoint_changes(entry: Entry, changes: int, pause: float, cpu: int) -> list[Sample]:
+def put_endpoints_back(entry: Entry) -> None:
+    """After endpoint_change()s."""
+    services.put_endpoints(entry.manifests, services.measured("remote", entry.contestant.backends))
+
+
+def endpoint_change(entry: Entry, cpu: int) -> Sample:
     """ms from the rename that puts a changed EndpointSlice in place to the first packet that arrives at the new pod.
     The Service has one endpoint, a new one each time; a packet of a new flow is sent every 50 µs or so."""
-    samples = []
-    for _ in range(changes):
-        time.sleep(pause)
-        samples.append(_endpoint_change(entry, cpu))
-    services.put_endpoints(entry.manifests, services.measured("remote", entry.contestant.backends))
-    return samples
-
-
-def _endpoint_change(entry: Entry, cpu: int) -> Sample:
     # Neither the pod nor the flows have been there before: an old flow would still know its old pod.
     number = entry.changes_made
     entry.changes_made += 1
@@ -166,5 +162,6 @@ def _endpoint_change(entry: Entry, cpu: int) -> Sample:
         os.rename(entry.manifests.staging / name, entry.manifests.folder / name)
         result = json.loads(prober.stdout.readline())
     if not result["watched_ns"]:
-        raise NotMeasured(f"{entry.world.prefix}: no packet reached the new endpoint within 3 s")
+        counters = entry.agent.read("counters")
+        raise NotMeasured(f"{entry.world.prefix}: no packet reached the new endpoint within 3 s: {result}\n{counters}")
     return Sample((result["watched_ns"] - begin) / 1e6, result["sent"] - result["delivered"], result["sent"])

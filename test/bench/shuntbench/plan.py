@@ -65,6 +65,8 @@ class Panel:
 def panels(size: Size) -> list[Panel]:
     """All that goes in rounds. Endpoint changes do not: nobody else takes part."""
     floor, stateless, routing, conntrack = (Contestant(kind) for kind in (c.FLOOR, c.STATELESS, c.ROUTING, c.CONNTRACK))
+    # The least that tc, or XDP before the stack, can cost.
+    stateless_tc, routing_xdp = Contestant(c.STATELESS_TC), Contestant(c.ROUTING_XDP)
     full = [Contestant(kind, count) for kind in (*c.RULES, *c.SHUNT) for count in size.services]
     # Where the number of Services is not the question the smallest and the largest do, and one of iptables.
     ends = [one for one in full if one.services in (size.services[0], size.services[-1])]
@@ -76,8 +78,8 @@ def panels(size: Size) -> list[Panel]:
     found = []
     for flows in size.flows:
         rest = full if flows == size.flows[0] else ends
-        found.append(Panel(CPU, "remote", 4, flows, (floor, stateless, routing, conntrack, *rest)))
-        found.append(Panel(CPU, "local", 4, flows, (routing, conntrack, *fewer)))
+        found.append(Panel(CPU, "remote", 4, flows, (floor, stateless, stateless_tc, routing, conntrack, *rest)))
+        found.append(Panel(CPU, "local", 4, flows, (routing, routing_xdp, conntrack, *fewer)))
         found.append(Panel(CPU, "remote", 6, flows, (routing, *first_of_shunt)))
     found.append(Panel(CPU, "local", 6, size.flows[0], (routing, *first_of_shunt)))
     found.append(Panel(CPU, "remote", 4, size.most_flows, (stateless, routing, *crowded)))

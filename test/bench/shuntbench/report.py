@@ -5,7 +5,7 @@ import re
 
 from shuntlab.lab import PROJECT
 
-from . import plots, tables
+from . import plots, tables, test_run
 from .findings import Findings
 
 FOLDER = PROJECT / "docs" / "performance"
@@ -15,7 +15,7 @@ DOCUMENT = PROJECT / "docs" / "performance.md"
 def write(found: Findings) -> None:
     plots.write_all(found, FOLDER)
     text = DOCUMENT.read_text()
-    for name, table in tables.everything(found).items():
+    for name, table in {**tables.everything(found), **test_run.everything(FOLDER)}.items():
         begin, end = f"<!-- made by test/bench/report: {name} -->\n", "<!-- end -->"
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
         if not pattern.search(text):
