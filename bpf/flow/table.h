@@ -437,7 +437,8 @@ static __always_inline enum put_result flow_put_locked(const enum address_family
     return PUT_DONE;
 }
 
-// The next doubling begins when a stripe has more entries than a little over half of its slots, and the last one is over.
+// The next doubling begins when a stripe has more entries than three eighths of its slots, and the last one is over: new
+// entries then still find room while the others are moved.
 static __always_inline void flow_grow_if_due(struct flow_control *control, __u64 shape, __u32 stripe_entries)
 {
     __u32 mask = flow_shape_new(shape);
@@ -445,7 +446,7 @@ static __always_inline void flow_grow_if_due(struct flow_control *control, __u64
     struct flow_timer *timer;
     __u32 zero = 0;
 
-    if (likely(stripe_entries <= stripe_slots / 32 * 17) || mask != flow_shape_old(shape) || mask >= control->max_mask)
+    if (likely(stripe_entries <= stripe_slots / 8 * 3) || mask != flow_shape_old(shape) || mask >= control->max_mask)
         return;
     if (__sync_val_compare_and_swap(&control->shape, shape, (__u64)mask << 32 | (2 * mask + 1)) != shape)
         return;
