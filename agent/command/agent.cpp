@@ -414,6 +414,7 @@ int run_agent(const AgentOptions& options) {
         };
         fail(programs.error());
         if (is_other_abi()) {
+            { const PinDirectory released = std::move(*pins); }  // its lock: `shunt detach` must not wait for us
             serve_refusal(serve_options(options), programs.error().message(), [&] { return !is_other_abi(); });
         }
         return 1;
