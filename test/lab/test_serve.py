@@ -10,7 +10,7 @@ import yaml
 from shuntlab import actors, frontends, manifests, requests
 from shuntlab.case import LabCase, figure
 from shuntlab.lab import PROJECT
-from shuntlab.namespace import Namespace
+from shuntlab.namespace import Namespace, run
 from shuntlab.requests import Target
 from shuntlab.scrape import Scrape, expressions, metrics_in, promtool
 
@@ -133,6 +133,21 @@ class Served(LabCase):
         figure(f"tainted: healthz fails after {1000 * took:.0f} ms, traffic goes on")
         self.assertIn('"nodeEligible": false', curl(self.space, f"{url}/healthz")[2])
         self.assertEqual(curl(self.space, f"{url}/livez")[0], 200)
+        self.traffic_flows()
+
+    def test_7_maps_of_another_abi(self):
+        """The agent refuses them, says so where people look, and does not stand in the way of the next step."""
+        self.agent.stop()
+        control = ["bpftool", "map", "update", "pinned", str(self.agent.pin_dir / "control"), "key", *"0000", "value"]
+        run([*control, "99", *["0"] * 15])
+        self.agent.start(wait=False)
+        url = f"http://127.0.0.1:{HEALTHZ}/healthz"
+        self.eventually(lambda: curl(self.space, url)[0] == 503, "health fails")
+        self.assertIn("ABI 99", curl(self.space, url)[2])
+        self.assertEqual(self.scrape().sum("shunt_abi_mismatch"), 1)
+        self.assertEqual(self.agent.command("detach", "--purge").returncode, 0)
+        self.eventually(lambda: self.agent.process.poll() == 1, "the agent ends, to be started again")
+        self.agent.start()
         self.traffic_flows()
 
     # --- in the place of kube-proxy
