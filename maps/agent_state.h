@@ -29,7 +29,7 @@ struct agent_state {
     char node_name[NODE_NAME_SIZE];
     char source[AGENT_TEXT_SIZE];       // e.g. "manifests /etc/shunt"
     char waiting_for[AGENT_TEXT_SIZE];  // empty: nothing
-    char last_error[AGENT_TEXT_SIZE];   // of the maps, else of a device or the network, else of the first broken file;
-                                        // empty once it is mended
+    char last_error[AGENT_TEXT_SIZE];   // of the maps, else of a device or the network, else of the first broken file,
+                                        // else of a port to serve health or metrics at; empty once it is mended
 };
 SHUNT_ASSERT_SIZE(struct agent_state, 1112);

@@ -22,6 +22,8 @@
 #include "agent/network/route_monitor.h"
 #include "agent/network/reserved_ports.h"
 #include "agent/report/iterators.h"
+#include "agent/serve/refusal.h"
+#include "agent/serve/serving.h"
 #include "agent/source/manifest_directory.h"
 #include "agent/support/log.h"
 #include "agent/support/memory_limit.h"
@@ -35,6 +37,17 @@ using namespace std::chrono_literals;
 constexpr int kUpkeepEverySeconds = 5;
 constexpr std::size_t kProbesEverySecond = 16;
 constexpr int kNeighboursEverySeconds = 30;  // lost managed entries are put back at the latest then
+
+ServeOptions serve_options(const AgentOptions& options) {
+    return {
+        .healthz = options.healthz,
+        .metrics = options.metrics,
+        .health_node_ports = options.replace,
+        .node_name = options.node_name,
+        .pin_dir = options.pin_dir,
+        .snat_ports = options.snat_port_max - options.snat_port_min + 1U,
+    };
+}
 
 class Agent {
 public:
@@ -50,7 +63,8 @@ public:
           inotify_(io_, manifests.fd()),
           netlink_(io_, monitor.fd()),
           signals_(io_, SIGINT, SIGTERM),
-          second_(io_) {
+          second_(io_),
+          serving_(io_, serve_options(options), [this] { return facts(); }) {
         report_.state().snat_port_min = options.snat_port_min;
         report_.state().snat_port_max = options.snat_port_max;
     }
@@ -61,11 +75,12 @@ public:
         netlink_.release();
     }
 
-    void run() {
+    // `first`: what the source held at the start.
+    void run(const Change& first) {
         beat();
         raise_route_epoch();  // what changed while no agent ran, nobody knows
         find_devices();
-        bring_into_force({}, monotonic_ns());
+        bring_into_force(first, monotonic_ns());
         wait_for_manifests();
         wait_for_network();
         wait_for_second();
@@ -149,6 +164,8 @@ private:
 
     // Plans and carries out; `noticed_ns`: when the change was noticed.
     void bring_into_force(const Change& change, std::uint64_t noticed_ns) {
+        serving_.queued(manifests_.snapshot(), change, noticed_ns);
+        const std::uint64_t began_ns = monotonic_ns();
         const PlanOptions options{
             .node_name = options_.node_name,
             .snat_addresses = snat_addresses_,
@@ -164,6 +181,7 @@ private:
         report_errors();
         if (!done) {
             log::error("{}", done.error().message());
+            serving_.failed();
             state.sync = AGENT_WAITING;
             report_.set_waiting_for("the maps to take the last change; it is tried again every few seconds");
         } else {
@@ -173,6 +191,9 @@ private:
                 log::warn("waiting for {}", done->waiting_for);
             }
             waiting_for_ = done->waiting_for;
+            if (waiting_for_.empty()) {
+                serving_.in_force(manifests_.snapshot(), began_ns);
+            }
             if (done->operations != 0) {
                 state.last_change_ns = monotonic_ns();
                 state.last_in_force_ns = state.last_change_ns - noticed_ns;
@@ -185,15 +206,37 @@ private:
     }
 
     void report_errors() {
+        if (!manifests_.is_gone()) {
+            source_gone_since_ns_.reset();
+        } else if (!source_gone_since_ns_) {
+            source_gone_since_ns_ = monotonic_ns();
+        }
         const auto broken = manifests_.broken_files();
         report_.state().broken_files = static_cast<std::uint32_t>(broken.size());
         if (sync_error_) {
             report_.set_last_error(sync_error_->message());
         } else if (network_error_) {
             report_.set_last_error(network_error_->message());
+        } else if (!broken.empty()) {
+            report_.set_last_error(broken.front().error.message());
         } else {
-            report_.set_last_error(broken.empty() ? "" : broken.front().error.message());
+            const auto not_listening = serving_.error();
+            report_.set_last_error(not_listening ? not_listening->message() : "");
         }
+    }
+
+    AgentFacts facts() {
+        const MapState& maps = sync_.state();
+        return {
+            .is_synced = report_.state().sync == AGENT_SYNCED,
+            .is_source_complete = manifests_.ever_parsed_all(),
+            .source_stale_ns = source_gone_since_ns_ ? monotonic_ns() - *source_gone_since_ns_ : 0,
+            .broken_files = report_.state().broken_files,
+            .maps = {{"services", maps.service_ids.in_use(), maps.limits.services},
+                     {"backends", maps.backend_ids.in_use(), maps.limits.backends},
+                     {"frontends", maps.owners.size(), maps.limits.frontends},
+                     {"slots", maps.slices.in_use(), maps.limits.slots}},
+        };
     }
 
     // About devices, routes and neighbours; forgotten when devices are next attached without one.
@@ -291,6 +334,7 @@ private:
         if (auto restored = devices_.restore(); !restored) {
             complain(restored.error());
         }
+        report_errors();
         beat();
     }
 
@@ -307,6 +351,7 @@ private:
     std::optional<Error> sync_error_;
     std::optional<Error> network_error_;
     std::string waiting_for_;
+    std::optional<std::uint64_t> source_gone_since_ns_;
     bool pruned_ = false;
     bool devices_due_ = false;
     bool neighbours_due_ = false;
@@ -316,6 +361,7 @@ private:
     boost::asio::posix::stream_descriptor netlink_;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer second_;
+    Serving serving_;
 };
 
 std::uint32_t choose_max_flows(const AgentOptions& options) {
@@ -336,12 +382,16 @@ int fail(const Error& error) {
 }  // namespace
 
 int run_agent(const AgentOptions& options) {
+    if (options.replace) {
+        log::warn("--replace takes kube-proxy's ports; ClusterIPs are not served yet, so somebody else has to");
+    }
     auto pins = PinDirectory::open_and_lock(options.pin_dir);
     if (!pins) {
         return fail(pins.error());
     }
     ManifestDirectory manifests(options.manifests);
-    if (auto started = manifests.start(); !started) {
+    const auto started = manifests.start();
+    if (!started) {
         return fail(started.error());
     }
     auto monitor = RouteMonitor::open();
@@ -358,7 +408,16 @@ int run_agent(const AgentOptions& options) {
                                            .snat_port_max = options.snat_port_max,
                                            .max_flows = choose_max_flows(options)});
     if (!programs) {
-        return fail(programs.error());
+        const auto is_other_abi = [&] {
+            const auto abi = pinned_abi(options.pin_dir);
+            return abi && *abi != 0 && *abi != SHUNT_ABI;
+        };
+        fail(programs.error());
+        if (is_other_abi()) {
+            { const PinDirectory released = std::move(*pins); }  // its lock: `shunt detach` must not wait for us
+            serve_refusal(serve_options(options), programs.error().message(), [&] { return !is_other_abi(); });
+        }
+        return 1;
     }
     if (auto shown = pin_iterators(pins->path()); !shown) {
         log::warn("{}", shown.error().message());
@@ -372,7 +431,7 @@ int run_agent(const AgentOptions& options) {
     if (!sync) {
         return fail(sync.error());
     }
-    Agent(options, *pins, *programs, manifests, *monitor, *sync).run();
+    Agent(options, *pins, *programs, manifests, *monitor, *sync).run(*started);
     return 0;
 }
 

@@ -28,8 +28,11 @@ constexpr std::uint32_t kMaxFlowsMin = 1024;
 constexpr std::uint32_t kMaxFlowsMax = 1U << 24;
 
 // Of the design, without code behind them so far.
-constexpr std::array kNotYet = {"kubeconfig", "api-server", "healthz-bind-address", "metrics-bind-address",
-                                "replace"};
+constexpr std::array kNotYet = {"kubeconfig", "api-server"};
+
+// With --replace they are kube-proxy's. Beside kube-proxy they are not: its answers must not be taken for shunt's.
+constexpr const char* kHealthz[] = {"0.0.0.0:10356", "0.0.0.0:10256"};
+constexpr const char* kMetrics[] = {"127.0.0.1:10349", "127.0.0.1:10249"};
 
 po::options_description settings() {
     po::options_description options("options", 110);
@@ -43,7 +46,11 @@ po::options_description settings() {
         "xdp-chain", po::bool_switch(), "attach XDP through libxdp, so that others can join, even where the device is free")(
         "snat-ports", text("LOW-HIGH"), "source ports towards backends on other nodes; default: 10240-26623")(
         "max-flows", text("N"), "per address family, for maps made now; default: by memory and cgroup limit")(
-        "beside", po::bool_switch(), "beside kube-proxy, which keeps the ClusterIPs; the default")(
+        "beside", po::bool_switch(), "beside kube-proxy, which keeps the ClusterIPs and its ports; the default")(
+        "replace", po::bool_switch(),
+        "in the place of kube-proxy: its health and metrics ports and healthCheckNodePorts. ClusterIPs are not served yet")(
+        "healthz-bind-address", text("ADDRESS:PORT"), "of /healthz and /livez, or none; default: 0.0.0.0:10356, with --replace :10256")(
+        "metrics-bind-address", text("ADDRESS:PORT"), "of /metrics, or none; default: 127.0.0.1:10349, with --replace :10249")(
         "log-level", text("LEVEL"), "debug, info, warn or error; default: info")(
         "log-format", text("text|json"), "default: text")(
         "pin-dir", text("DIR"), "where maps, programs and links are pinned; default: /sys/fs/bpf/shunt");
@@ -57,8 +64,7 @@ void add_not_yet(po::options_description& options) {
 }
 
 std::string not_yet(std::string_view name) {
-    return "--" + std::string(name) + " is not available yet" +
-           (name == "replace" ? ": shunt runs beside kube-proxy, which keeps the ClusterIPs" : "");
+    return "--" + std::string(name) + " is not available yet";
 }
 
 std::optional<std::string> read_config(const std::string& path, po::variables_map& values) {
@@ -126,6 +132,17 @@ std::optional<std::string> set_devices(const std::vector<std::string>& lists, Ag
     return std::nullopt;
 }
 
+std::optional<std::string> set_bind_address(const char* option, const std::string& text, std::optional<AddressPort>& to) {
+    if (text.empty() || text == "none") {
+        return std::nullopt;
+    }
+    to = parse_address_port(text);
+    if (!to || to->port == 0) {
+        return "--" + std::string(option) + ' ' + text + ": it is ADDRESS:PORT, like 127.0.0.1:10349 or [::1]:10349, or none";
+    }
+    return std::nullopt;
+}
+
 std::string default_node_name() {
     const char* name = std::getenv("NODE_NAME");
     if (name != nullptr && *name != '\0') {
@@ -184,6 +201,18 @@ std::optional<std::string> take_values(const po::variables_map& values, AgentOpt
         if (!options.max_flows || *options.max_flows < kMaxFlowsMin || *options.max_flows > kMaxFlowsMax) {
             return "--max-flows " + text("max-flows", "") + ": it is a number from 1024 to 16777216";
         }
+    }
+    options.replace = values["replace"].as<bool>();
+    if (options.replace && values["beside"].as<bool>()) {
+        return "--beside and --replace: give one of them";
+    }
+    if (auto wrong = set_bind_address("healthz-bind-address", text("healthz-bind-address", kHealthz[options.replace]),
+                                      options.healthz)) {
+        return wrong;
+    }
+    if (auto wrong = set_bind_address("metrics-bind-address", text("metrics-bind-address", kMetrics[options.replace]),
+                                      options.metrics)) {
+        return wrong;
     }
     if (values.count("device") != 0) {
         if (auto wrong = set_devices(values["device"].as<std::vector<std::string>>(), options)) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/datapath/attachment.h"
+#include "agent/report/words.h"
 
 namespace shunt {
 
@@ -25,6 +26,9 @@ struct AgentOptions {
     std::string pin_dir;
     std::string log_level = "info";
     bool log_json = false;
+    bool replace = false;                // in the place of kube-proxy: its ports are ours
+    std::optional<AddressPort> healthz;  // none: not served
+    std::optional<AddressPort> metrics;
 };
 
 // The error is one line for people, with the option or the file and key that it is about. `--help` is the caller's.

@@ -29,6 +29,9 @@ public:
 
     bool has_failed() const { return failed_; }
 
+    // What stands in the maps.
+    const MapState& state() const { return state_; }
+
     // Addresses of the backends on other nodes, each once, in order.
     std::vector<IpAddress> remote_backends() const;
 

@@ -7,6 +7,7 @@ namespace shunt::decode {
 namespace {
 
 constexpr const char* service_name_label = "kubernetes.io/service-name";
+constexpr const char* trigger_time_annotation = "endpoints.kubernetes.io/last-change-trigger-time";
 
 // Nothing for an endpoint without an address; the others are the same pod's and not for a proxy to use.
 std::optional<IpAddress> decode_first_address(FieldReader& read, const Field& endpoint) {
@@ -68,6 +69,9 @@ EndpointSlice decode_endpoint_slice(FieldReader& read, const Field& object, Obje
     if (const auto label = slice.labels.find(service_name_label); label != slice.labels.end()) {
         slice.service_name = label->second;
     }
+    const Field metadata = read.mapping(object, "metadata");
+    const Field annotations = read.mapping(metadata, "annotations");
+    slice.change_trigger_time = read.text(annotations[trigger_time_annotation]);
     if (read.text(object["addressType"]).empty()) {
         read.fail_missing(object["addressType"]);
     }

@@ -8,6 +8,15 @@ namespace shunt::decode {
 Node decode_node(FieldReader& read, const Field& object, ObjectName name) {
     Node node;
     node.name = std::move(name);
+    const Field metadata = read.mapping(object, "metadata");
+    node.is_being_deleted = !read.text(metadata["deletionTimestamp"]).empty();
+    const Field spec = read.mapping(object, "spec");
+    read.for_each(spec["taints"], [&](const Field& taint) {
+        if (taint.value().kind() != ValueKind::mapping) {
+            return read.fail(taint, "is not a taint of a Node");
+        }
+        node.taints.push_back(read.text(taint["key"]));
+    });
     const Field status = read.mapping(object, "status");
     read.for_each(status["addresses"], [&](const Field& address) {
         if (address.value().kind() != ValueKind::mapping) {

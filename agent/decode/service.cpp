@@ -97,6 +97,7 @@ Service decode_service(FieldReader& read, const Field& object, ObjectName name, 
     });
     service.external_traffic_policy =
         static_cast<TrafficPolicy>(read.word(spec["externalTrafficPolicy"], {"Cluster", "Local"}));
+    service.health_check_node_port = read.port(spec["healthCheckNodePort"]);
     service.client_ip_affinity = read.word(spec["sessionAffinity"], {"None", "ClientIP"}) == 1;
     return service;
 }

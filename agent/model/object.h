@@ -41,6 +41,7 @@ struct Service {
     std::vector<IpAddress> ingress_ips;  // status.loadBalancer.ingress with an ip, ipMode VIP or absent
     std::vector<std::string> source_ranges;  // spec.loadBalancerSourceRanges, trimmed text
     TrafficPolicy external_traffic_policy = TrafficPolicy::cluster;
+    std::uint16_t health_check_node_port = 0;  // 0: none
     bool client_ip_affinity = false;
     bool operator==(const Service&) const = default;
 };
@@ -64,6 +65,7 @@ struct EndpointSlice {
     ObjectName name;
     std::map<std::string, std::string> labels;
     std::string service_name;  // label kubernetes.io/service-name; empty: belongs to no Service
+    std::string change_trigger_time;  // annotation endpoints.kubernetes.io/last-change-trigger-time as given
     address_family family = IPV4;
     std::vector<Endpoint> endpoints;
     std::vector<EndpointPort> ports;
@@ -73,6 +75,8 @@ struct EndpointSlice {
 struct Node {
     ObjectName name;  // name_space empty
     std::vector<IpAddress> internal_ips;  // status.addresses of type InternalIP, in order
+    std::vector<std::string> taints;      // keys of spec.taints, in order
+    bool is_being_deleted = false;        // metadata.deletionTimestamp is set
     bool operator==(const Node&) const = default;
 };
 

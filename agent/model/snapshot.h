@@ -2,6 +2,7 @@
 // Everything a source knows at one moment, and what of it changed since the moment before.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <set>
 #include <string>
@@ -21,6 +22,8 @@ struct Snapshot {
 struct Change {
     std::set<ObjectName> services;  // Services whose own object or whose slices were added, changed or removed
     bool nodes = false;             // some Node was added, changed or removed
+    std::size_t service_objects = 0;  // how often a Service itself was added, changed or removed
+    std::size_t slice_objects = 0;    // and an EndpointSlice of a Service
     bool empty() const { return services.empty() && !nodes; }
 };
 

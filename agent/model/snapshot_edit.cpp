@@ -43,6 +43,7 @@ void detach(Snapshot& snapshot, const EndpointSlice& slice, Change& change) {
 void put(Snapshot& snapshot, const Service& service, Change& change) {
     if (put_object(snapshot.services, service.name, service)) {
         change.services.insert(service.name);
+        change.service_objects++;
     }
 }
 
@@ -59,6 +60,7 @@ void put(Snapshot& snapshot, const EndpointSlice& slice, Change& change) {
     if (!slice.service_name.empty()) {
         snapshot.slices_of_service[service_of(slice)].insert(slice.name);
         change.services.insert(service_of(slice));
+        change.slice_objects++;
     }
 }
 
@@ -69,6 +71,7 @@ void put(Snapshot& snapshot, const Node& node, Change& change) {
 void remove_service(Snapshot& snapshot, const ObjectName& name, Change& change) {
     if (snapshot.services.erase(name) != 0) {
         change.services.insert(name);
+        change.service_objects++;
     }
 }
 
@@ -76,6 +79,7 @@ void remove_slice(Snapshot& snapshot, const ObjectName& name, Change& change) {
     const auto slice = snapshot.slices.find(name);
     if (slice != snapshot.slices.end()) {
         detach(snapshot, slice->second, change);
+        change.slice_objects += !slice->second.service_name.empty();
         snapshot.slices.erase(slice);
     }
 }

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "agent/support/number.h"
+
 namespace shunt {
 
 std::string AddressPort::to_string() const {
@@ -30,6 +32,24 @@ AddressPort address_port(const __be32 (&address)[4], __be16 port) {
     AddressPort result{.address = {.family = IPV6}, .port = ntohs(port)};
     std::memcpy(result.address.octets.data(), &address, sizeof(address));
     return result;
+}
+
+std::optional<AddressPort> parse_address_port(std::string_view text) {
+    const auto colon = text.rfind(':');
+    if (colon == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const auto port = parse_number<std::uint16_t>(text.substr(colon + 1));
+    std::string_view address = text.substr(0, colon);
+    const bool has_brackets = address.starts_with('[') && address.ends_with(']');
+    if (has_brackets) {
+        address = address.substr(1, address.size() - 2);
+    }
+    const auto parsed = IpAddress::parse(address);
+    if (!port || !parsed || (parsed->family == IPV6) != has_brackets) {
+        return std::nullopt;
+    }
+    return AddressPort{.address = *parsed, .port = *port};
 }
 
 std::string_view word(l4_protocol protocol) { return protocol == TCP ? "TCP" : protocol == UDP ? "UDP" : "?"; }

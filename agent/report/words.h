@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,9 @@ AddressPort address_port(address_family family, const __u8 (&octets)[ADDRESS_SIZ
 // Of a flow entry: wire order.
 AddressPort address_port(__be32 address, __be16 port);
 AddressPort address_port(const __be32 (&address)[4], __be16 port);
+
+// As to_string() writes it; port 0 is one. nullopt: it is something else.
+std::optional<AddressPort> parse_address_port(std::string_view text);
 
 // "?" for a value that the contract does not know.
 std::string_view word(l4_protocol protocol);  // "TCP"

@@ -43,6 +43,8 @@ public:
 
     const Snapshot& snapshot() const { return manifests_.snapshot(); }
 
+    bool is_gone() const { return lost_.has_value(); }
+
     // The directory, if it is gone, then the files by name.
     std::vector<BrokenFile> broken_files() const;
 

@@ -74,6 +74,7 @@ spec:
   type: LoadBalancer
   clusterIP: 10.96.0.7
   externalTrafficPolicy: Local
+  healthCheckNodePort: 30777
   sessionAffinity: ClientIP
   externalIPs: [198.51.100.7, "2001:db8::7"]
   loadBalancerSourceRanges: [" 203.0.113.0/24 "]
@@ -98,6 +99,7 @@ status:
     expected.ingress_ips = {ip("192.0.2.1"), ip("192.0.2.2")};
     expected.source_ranges = {"203.0.113.0/24"};
     expected.external_traffic_policy = TrafficPolicy::local;
+    expected.health_check_node_port = 30777;
     expected.client_ip_affinity = true;
     EXPECT_EQ(only<Service>(file), expected);
     EXPECT_TRUE(file.skipped.empty());
@@ -168,6 +170,18 @@ ports:
     EXPECT_EQ(read, expected);
 }
 
+TEST(DecodeSlice, ChangeTriggerTimeAsGiven) {
+    const EndpointSlice read = only<EndpointSlice>(decoded(decode_yaml("s.yaml", R"(apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: a
+  annotations: {endpoints.kubernetes.io/last-change-trigger-time: "2026-11-23T09:10:00Z", other: x}
+addressType: IPv4
+)")));
+    EXPECT_EQ(read.change_trigger_time, "2026-11-23T09:10:00Z");
+    EXPECT_EQ(slice("addressType: IPv4").change_trigger_time, "");
+}
+
 TEST(DecodeSlice, PortsWithoutNumberAreIgnored) {
     EXPECT_TRUE(slice("addressType: IPv4\nports: [{name: a}, {name: b, port: null}, {port: 0}]").ports.empty());
 }
@@ -222,6 +236,21 @@ status:
 )")));
     EXPECT_EQ(node.name, (ObjectName{"", "node-a.example.com"}));
     EXPECT_EQ(node.internal_ips, (std::vector{ip("198.18.0.21"), ip("2001:db8::21")}));
+}
+
+TEST(DecodeNode, TaintsAndDeletion) {
+    const auto node = [](const std::string& rest) {
+        return decode_yaml("n.yaml", "{apiVersion: v1, kind: Node, " + rest + "}");
+    };
+    const Node going = only<Node>(decoded(node("metadata: {name: a, deletionTimestamp: 2026-11-23T09:10:00Z},"
+                                               "spec: {taints: [{key: b, effect: NoSchedule}, {key: a, value: x}]}")));
+    EXPECT_TRUE(going.is_being_deleted);
+    EXPECT_EQ(going.taints, (std::vector<std::string>{"b", "a"}));
+    const Node staying = only<Node>(decoded(node("metadata: {name: a, deletionTimestamp: null}, spec: {taints: null}")));
+    EXPECT_FALSE(staying.is_being_deleted);
+    EXPECT_TRUE(staying.taints.empty());
+    EXPECT_NE(complaint(node("metadata: {name: a}, spec: {taints: [b]}")).find("spec.taints[0]: is not a taint of a Node"),
+              std::string::npos);
 }
 
 TEST(DecodeNode, WithoutStatus) {
@@ -561,6 +590,7 @@ TEST(Recordings, Services) {
     EXPECT_EQ(services.at("matrix/lb-status-hostname-and-ips-dual").ingress_ips, (std::vector{ip("203.0.113.204"), ip("2001:db8::204")}));
     EXPECT_EQ(services.at("matrix/lb-source-ranges").source_ranges, (std::vector<std::string>{"10.0.0.0/8", "2001:db8::/32"}));
     EXPECT_EQ(services.at("matrix/lb-etp-local").external_traffic_policy, TrafficPolicy::local);
+    EXPECT_EQ(services.at("matrix/lb-etp-local-explicit-hc").health_check_node_port, 30777);
     EXPECT_TRUE(services.at("matrix/affinity-clientip").client_ip_affinity);
     EXPECT_TRUE(services.at("matrix/sctp").ports.empty());
     EXPECT_EQ(services.at("matrix/thirty-ports").ports.size(), 30u);
@@ -576,6 +606,7 @@ TEST(Recordings, EndpointSlices) {
 
     const EndpointSlice& payments = slices.at("shop/payments-service-945jp");
     EXPECT_EQ(payments.service_name, "payments-service");
+    EXPECT_EQ(payments.change_trigger_time, "2026-11-23T09:10:00Z");
     EXPECT_EQ(payments.endpoints,
               (std::vector<Endpoint>{{ip("10.244.0.11"), "ip-10-0-1-11.us-west-2.compute.internal", true, true, false},
                                      {ip("10.244.1.11"), "ip-10-0-1-12.us-west-2.compute.internal", true, true, false},
@@ -601,6 +632,8 @@ TEST(Recordings, Nodes) {
     EXPECT_EQ(file.objects.size(), 4u);
     EXPECT_EQ(by_name<Node>(file).at("ip-10-0-1-11.us-west-2.compute.internal").internal_ips,
               (std::vector{ip("10.0.1.11"), ip("2001:db8:1::11")}));
+    EXPECT_EQ(by_name<Node>(file).at("ip-10-0-2-22.us-west-2.compute.internal").taints,
+              (std::vector<std::string>{"node.kubernetes.io/unschedulable", "node.kubernetes.io/not-ready"}));
 }
 
 // JSON is YAML too, and both ways lead to the same objects.

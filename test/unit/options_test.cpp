@@ -55,6 +55,25 @@ TEST(AgentOptions, Defaults) {
     EXPECT_FALSE(options.log_json);
 }
 
+TEST(AgentOptions, PortsOfItsOwnBesideKubeProxyAndItsPortsInItsPlace) {
+    const auto both = [](const AgentOptions& options) {
+        return std::pair(options.healthz ? options.healthz->to_string() : "none",
+                         options.metrics ? options.metrics->to_string() : "none");
+    };
+    using Pair = std::pair<std::string, std::string>;
+    EXPECT_EQ(both(parsed({})), Pair("0.0.0.0:10356", "127.0.0.1:10349"));
+    EXPECT_EQ(both(parsed({"--replace"})), Pair("0.0.0.0:10256", "127.0.0.1:10249"));
+    EXPECT_EQ(both(parsed({"--healthz-bind-address", "[::]:1", "--metrics-bind-address=192.0.2.1:65535"})),
+              Pair("[::]:1", "192.0.2.1:65535"));
+    EXPECT_EQ(both(parsed({"--healthz-bind-address", "none", "--metrics-bind-address", "none"})), Pair("none", "none"));
+    EXPECT_EQ(refused({"--replace", "--beside"}), "--beside and --replace: give one of them");
+    for (const char* wrong : {"10356", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "::1:80", "[127.0.0.1]:80", "localhost:80"}) {
+        EXPECT_EQ(refused({"--metrics-bind-address", wrong}),
+                  "--metrics-bind-address " + std::string(wrong) +
+                      ": it is ADDRESS:PORT, like 127.0.0.1:10349 or [::1]:10349, or none");
+    }
+}
+
 TEST(AgentOptions, EverythingGiven) {
     const AgentOptions options =
         parsed({"--node-name=node-a", "--device", "eth0,eth1", "--device", "eth2", "--mode", "tc", "--snat-ports", "20480-20607",
@@ -133,12 +152,10 @@ TEST(AgentOptions, SnatPorts) {
 }
 
 TEST(AgentOptions, WhatIsNotThereYetSaysSo) {
-    for (const char* option : {"--kubeconfig", "--api-server", "--healthz-bind-address", "--metrics-bind-address"}) {
+    for (const char* option : {"--kubeconfig", "--api-server"}) {
         EXPECT_EQ(refused({option, "x"}), std::string(option) + " is not available yet");
     }
     EXPECT_EQ(refused({"--kubeconfig=x"}), "--kubeconfig is not available yet");
-    EXPECT_EQ(refused({"--replace"}),
-              "--replace is not available yet: shunt runs beside kube-proxy, which keeps the ClusterIPs");
     EXPECT_EQ(refused({"--nodeport-addresses", "all"}),
               "--nodeport-addresses all is not served yet, only primary: the Node's InternalIPs");
     const ConfigFile file("kubeconfig = /x\n");
