@@ -28,13 +28,15 @@ constexpr std::uint32_t kMaxFlowsMin = 1024;
 constexpr std::uint32_t kMaxFlowsMax = 1U << 24;
 
 // Of the design, without code behind them so far.
-constexpr std::array kNotYet = {"kubeconfig", "api-server", "healthz-bind-address", "metrics-bind-address",
+constexpr std::array kNotYet = {"healthz-bind-address", "metrics-bind-address",
                                 "replace"};
 
 po::options_description settings() {
     po::options_description options("options", 110);
     const auto text = [](const char* value_name) { return po::value<std::string>()->value_name(value_name); };
-    options.add_options()("manifests", text("DIR"), "Services, EndpointSlices and Nodes as .yaml or .json; watched")(
+    options.add_options()("manifests", text("DIR"), "Services, EndpointSlices and Nodes as .yaml or .json; watched; default: the API server")(
+        "kubeconfig", text("FILE"), "how to reach the API server; default: the pod's service account")(
+        "api-server", text("URL"), "instead of the server that the kubeconfig or the service account names")(
         "node-name", text("NAME"), "this node's Node object; default: $NODE_NAME, else the host name")(
         "device", po::value<std::vector<std::string>>()->value_name("IF[,IF]"),
         "external devices; default: with a node address, a default route in any table, and tunnels")(
@@ -146,8 +148,14 @@ std::optional<std::string> take_values(const po::variables_map& values, AgentOpt
         }
     }
     options.manifests = text("manifests", "");
-    if (options.manifests.empty()) {
-        return "--manifests DIR is needed: it names the directory with Services, EndpointSlices and Nodes";
+    options.kubeconfig = text("kubeconfig", "");
+    options.api_server = text("api-server", "");
+    const bool asks_api = !options.kubeconfig.empty() || !options.api_server.empty();
+    if (!options.manifests.empty() && asks_api) {
+        return "--manifests is a source of its own: give it, or --kubeconfig and --api-server";
+    }
+    if (options.manifests.empty() && !asks_api && std::getenv("KUBERNETES_SERVICE_HOST") == nullptr) {
+        return "--manifests DIR or --kubeconfig FILE is needed: this is no pod, so there is no service account";
     }
     options.node_name = text("node-name", default_node_name());
     if (options.node_name.empty()) {

@@ -75,8 +75,8 @@ Change ManifestDirectory::on_readable() {
     return change;
 }
 
-std::vector<BrokenFile> ManifestDirectory::broken_files() const {
-    std::vector<BrokenFile> broken;
+std::vector<BrokenInput> ManifestDirectory::broken() const {
+    std::vector<BrokenInput> broken;
     if (lost_) {
         broken.push_back({path_, *lost_});
     }
