@@ -21,15 +21,16 @@ struct agent_state {
     __u64 heartbeat_ns;
     __u32 pid;
     enum agent_sync sync;
-    __u32 broken_files;      // manifests whose last good state is in force, or that never parsed
+    __u32 broken_files;      // manifests or objects whose last good state is in force, or that could never be read
     __u32 snat_port_min;
     __u32 snat_port_max;
-    __u32 pad;
+    __u32 source_silence_s;  // at the last heartbeat, since the API server was last heard; 0 with manifests
     char version[32];
     char node_name[NODE_NAME_SIZE];
-    char source[AGENT_TEXT_SIZE];       // e.g. "manifests /etc/shunt"
+    char source[AGENT_TEXT_SIZE];       // "manifests /etc/shunt", "API server https://…"
     char waiting_for[AGENT_TEXT_SIZE];  // empty: nothing
-    char last_error[AGENT_TEXT_SIZE];   // of the maps, else of a device or the network, else of the first broken file,
-                                        // else of a port to serve health or metrics at; empty once it is mended
+    char last_error[AGENT_TEXT_SIZE];   // of the maps, else of a device or the network, else of the API server, else of
+                                        // the first broken file or object, else of a port to serve health or metrics
+                                        // at; empty once it is mended
 };
 SHUNT_ASSERT_SIZE(struct agent_state, 1112);

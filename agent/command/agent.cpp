@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -22,6 +23,7 @@
 #include "agent/network/route_monitor.h"
 #include "agent/network/reserved_ports.h"
 #include "agent/report/iterators.h"
+#include "agent/kubernetes/api_source.h"
 #include "agent/serve/refusal.h"
 #include "agent/serve/serving.h"
 #include "agent/source/manifest_directory.h"
@@ -51,16 +53,16 @@ ServeOptions serve_options(const AgentOptions& options) {
 
 class Agent {
 public:
-    Agent(const AgentOptions& options, PinDirectory& pins, Programs& programs, ManifestDirectory& manifests,
+    Agent(const AgentOptions& options, PinDirectory& pins, Programs& programs, Source& source,
           RouteMonitor& monitor, ServiceSync& sync)
         : options_(options),
           programs_(programs),
-          manifests_(manifests),
+          source_(source),
           monitor_(monitor),
           sync_(sync),
           devices_(pins, programs, {.mode = options.mode, .xdp_chain = options.xdp_chain}),
-          report_(programs.map("agent_state"), options.node_name, "manifests " + options.manifests),
-          inotify_(io_, manifests.fd()),
+          report_(programs.map("agent_state"), options.node_name, source.name()),
+          source_events_(io_, source.fd()),
           netlink_(io_, monitor.fd()),
           signals_(io_, SIGINT, SIGTERM),
           second_(io_),
@@ -71,7 +73,7 @@ public:
 
     ~Agent() {
         // The descriptors are their owners' to close.
-        inotify_.release();
+        source_events_.release();
         netlink_.release();
     }
 
@@ -81,7 +83,7 @@ public:
         raise_route_epoch();  // what changed while no agent ran, nobody knows
         find_devices();
         bring_into_force(first, monotonic_ns());
-        wait_for_manifests();
+        wait_for_source();
         wait_for_network();
         wait_for_second();
         signals_.async_wait([this](const boost::system::error_code& error, int signal) {
@@ -95,13 +97,14 @@ public:
 
 private:
     const Node* own_node() const {
-        const auto& nodes = manifests_.snapshot().nodes;
+        const auto& nodes = source_.snapshot().nodes;
         const auto found = nodes.find(options_.node_name);
         return found == nodes.end() ? nullptr : &found->second;
     }
 
     void beat() {
         programs_.control_page()->heartbeat = static_cast<std::uint32_t>(monotonic_ns() >> TICK_SHIFT);
+        report_.state().source_silence_s = static_cast<std::uint32_t>(source_.silence().count());
         report_.publish();
     }
 
@@ -150,7 +153,7 @@ private:
     // The next hops that flows depend on stay resolved.
     void keep_neighbours() {
         std::vector<IpAddress> targets;
-        for (const auto& [name, node] : manifests_.snapshot().nodes) {
+        for (const auto& [name, node] : source_.snapshot().nodes) {
             if (name != options_.node_name) {
                 targets.insert(targets.end(), node.internal_ips.begin(), node.internal_ips.end());
             }
@@ -164,17 +167,17 @@ private:
 
     // Plans and carries out; `noticed_ns`: when the change was noticed.
     void bring_into_force(const Change& change, std::uint64_t noticed_ns) {
-        serving_.queued(manifests_.snapshot(), change, noticed_ns);
+        serving_.queued(source_.snapshot(), change, noticed_ns);
         const std::uint64_t began_ns = monotonic_ns();
         const PlanOptions options{
             .node_name = options_.node_name,
             .snat_addresses = snat_addresses_,
             .snat_port_min = options_.snat_port_min,
             .snat_port_max = options_.snat_port_max,
-            .prune = manifests_.ever_parsed_all(),
+            .prune = source_.knows_everything(),
             .now_ns = monotonic_ns(),
         };
-        const auto done = sync_.sync(manifests_.snapshot(), change, options);
+        const auto done = sync_.sync(source_.snapshot(), change, options);
         pruned_ = options.prune;
         agent_state& state = report_.state();
         sync_error_ = done ? std::optional<Error>() : done.error();
@@ -185,14 +188,16 @@ private:
             state.sync = AGENT_WAITING;
             report_.set_waiting_for("the maps to take the last change; it is tried again every few seconds");
         } else {
-            state.sync = done->waiting_for.empty() ? AGENT_SYNCED : AGENT_WAITING;
-            report_.set_waiting_for(done->waiting_for);
-            if (done->waiting_for != waiting_for_ && !done->waiting_for.empty()) {
-                log::warn("waiting for {}", done->waiting_for);
+            const std::string missing = source_.missing();
+            const std::string& waiting_for = missing.empty() ? done->waiting_for : missing;
+            state.sync = waiting_for.empty() ? AGENT_SYNCED : AGENT_WAITING;
+            report_.set_waiting_for(waiting_for);
+            if (waiting_for != waiting_for_ && !waiting_for.empty()) {
+                log::warn("waiting for {}", waiting_for);
             }
-            waiting_for_ = done->waiting_for;
+            waiting_for_ = waiting_for;
             if (waiting_for_.empty()) {
-                serving_.in_force(manifests_.snapshot(), began_ns);
+                serving_.in_force(source_.snapshot(), began_ns);
             }
             if (done->operations != 0) {
                 state.last_change_ns = monotonic_ns();
@@ -206,17 +211,14 @@ private:
     }
 
     void report_errors() {
-        if (!manifests_.is_gone()) {
-            source_gone_since_ns_.reset();
-        } else if (!source_gone_since_ns_) {
-            source_gone_since_ns_ = monotonic_ns();
-        }
-        const auto broken = manifests_.broken_files();
+        const auto broken = source_.broken();
         report_.state().broken_files = static_cast<std::uint32_t>(broken.size());
         if (sync_error_) {
             report_.set_last_error(sync_error_->message());
         } else if (network_error_) {
             report_.set_last_error(network_error_->message());
+        } else if (const auto trouble = source_.trouble()) {
+            report_.set_last_error(trouble->message());
         } else if (!broken.empty()) {
             report_.set_last_error(broken.front().error.message());
         } else {
@@ -229,8 +231,8 @@ private:
         const MapState& maps = sync_.state();
         return {
             .is_synced = report_.state().sync == AGENT_SYNCED,
-            .is_source_complete = manifests_.ever_parsed_all(),
-            .source_stale_ns = source_gone_since_ns_ ? monotonic_ns() - *source_gone_since_ns_ : 0,
+            .is_source_complete = source_.knows_everything(),
+            .source_stale_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(source_.silence()).count()),
             .broken_files = report_.state().broken_files,
             .maps = {{"services", maps.service_ids.in_use(), maps.limits.services},
                      {"backends", maps.backend_ids.in_use(), maps.limits.backends},
@@ -247,24 +249,24 @@ private:
         network_error_ = error;
     }
 
-    void wait_for_manifests() {
-        inotify_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+    void wait_for_source() {
+        source_events_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                             [this](const boost::system::error_code& error) {
                                 if (error) {
                                     return;
                                 }
                                 const std::uint64_t noticed = monotonic_ns();
-                                take_manifests(noticed);
-                                wait_for_manifests();
+                                take_source(noticed);
+                                wait_for_source();
                             });
     }
 
-    void take_manifests(std::uint64_t noticed) {
-        const Change change = manifests_.on_readable();
+    void take_source(std::uint64_t noticed) {
+        const Change change = source_.on_readable();
         if (change.nodes) {
             find_devices();
         }
-        if (!change.empty() || sync_.has_failed() || manifests_.ever_parsed_all() != pruned_) {
+        if (!change.empty() || sync_.has_failed() || source_.knows_everything() != pruned_) {
             bring_into_force(change, noticed);
         } else {
             report_errors();
@@ -326,7 +328,7 @@ private:
             keep_neighbours();
         }
         if (seconds_ % kUpkeepEverySeconds == 0) {
-            take_manifests(monotonic_ns());  // a directory that went and came back is not announced
+            take_source(monotonic_ns());  // a directory that went and came back is not announced
         }
         if (auto probed = neighbours_.probe(external_, kProbesEverySecond); !probed) {
             complain(probed.error());
@@ -340,7 +342,7 @@ private:
 
     const AgentOptions& options_;
     Programs& programs_;
-    ManifestDirectory& manifests_;
+    Source& source_;
     RouteMonitor& monitor_;
     ServiceSync& sync_;
     ServedDevices devices_;
@@ -351,13 +353,12 @@ private:
     std::optional<Error> sync_error_;
     std::optional<Error> network_error_;
     std::string waiting_for_;
-    std::optional<std::uint64_t> source_gone_since_ns_;
     bool pruned_ = false;
     bool devices_due_ = false;
     bool neighbours_due_ = false;
     unsigned seconds_ = 0;
     boost::asio::io_context io_{1};
-    boost::asio::posix::stream_descriptor inotify_;
+    boost::asio::posix::stream_descriptor source_events_;
     boost::asio::posix::stream_descriptor netlink_;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer second_;
@@ -379,6 +380,21 @@ int fail(const Error& error) {
     return 1;
 }
 
+Result<std::unique_ptr<Source>> open_source(const AgentOptions& options) {
+    std::unique_ptr<Source> source;
+    if (!options.manifests.empty()) {
+        source = std::make_unique<ManifestDirectory>(options.manifests);
+    } else {
+        auto api = ApiSource::open({.kubeconfig = options.kubeconfig, .api_server = options.api_server}, options.node_name);
+        if (!api) {
+            return std::unexpected(api.error());
+        }
+        source = std::move(*api);
+    }
+    log::info("source: {}", source->name());
+    return source;
+}
+
 }  // namespace
 
 int run_agent(const AgentOptions& options) {
@@ -389,10 +405,13 @@ int run_agent(const AgentOptions& options) {
     if (!pins) {
         return fail(pins.error());
     }
-    ManifestDirectory manifests(options.manifests);
-    const auto started = manifests.start();
-    if (!started) {
-        return fail(started.error());
+    const auto source = open_source(options);
+    if (!source) {
+        return fail(source.error());
+    }
+    const auto first = (*source)->start();
+    if (!first) {
+        return fail(first.error());
     }
     auto monitor = RouteMonitor::open();
     if (!monitor) {
@@ -431,7 +450,7 @@ int run_agent(const AgentOptions& options) {
     if (!sync) {
         return fail(sync.error());
     }
-    Agent(options, *pins, *programs, manifests, *monitor, *sync).run(*started);
+    Agent(options, *pins, *programs, **source, *monitor, *sync).run(*first);
     return 0;
 }
 

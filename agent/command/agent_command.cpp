@@ -10,9 +10,9 @@ namespace shunt {
 
 int agent_command(const Arguments& arguments, const Output& output) {
     if (std::ranges::any_of(arguments, [](const std::string& a) { return a == "--help" || a == "-h"; })) {
-        output.out << "usage: shunt agent --manifests DIR [OPTIONS]\n\n"
-                      "Keeps the node's maps as the manifests say, the programs attached, and idle flows out. Traffic goes on\n"
-                      "without it. Runs beside kube-proxy, until SIGTERM.\n\n"
+        output.out << "usage: shunt agent [--manifests DIR | --kubeconfig FILE] [OPTIONS]\n\n"
+                      "Keeps the node's maps as the manifests or the API server say, the programs attached, and idle flows out.\n"
+                      "Traffic goes on without it. Runs beside kube-proxy, until SIGTERM.\n\n"
                    << agent_option_descriptions()
                    << "\nexample: shunt agent --manifests /etc/shunt/manifests --node-name node-a --device eth0,eth1\n";
         return kExitDone;

@@ -27,9 +27,6 @@ constexpr unsigned kNodePortMax = 32767;
 constexpr std::uint32_t kMaxFlowsMin = 1024;
 constexpr std::uint32_t kMaxFlowsMax = 1U << 24;
 
-// Of the design, without code behind them so far.
-constexpr std::array kNotYet = {"kubeconfig", "api-server"};
-
 // With --replace they are kube-proxy's. Beside kube-proxy they are not: its answers must not be taken for shunt's.
 constexpr const char* kHealthz[] = {"0.0.0.0:10356", "0.0.0.0:10256"};
 constexpr const char* kMetrics[] = {"127.0.0.1:10349", "127.0.0.1:10249"};
@@ -37,7 +34,9 @@ constexpr const char* kMetrics[] = {"127.0.0.1:10349", "127.0.0.1:10249"};
 po::options_description settings() {
     po::options_description options("options", 110);
     const auto text = [](const char* value_name) { return po::value<std::string>()->value_name(value_name); };
-    options.add_options()("manifests", text("DIR"), "Services, EndpointSlices and Nodes as .yaml or .json; watched")(
+    options.add_options()("manifests", text("DIR"), "Services, EndpointSlices and Nodes as .yaml or .json; watched; default: the API server")(
+        "kubeconfig", text("FILE"), "how to reach the API server; default: the pod's service account")(
+        "api-server", text("URL"), "instead of the server that the kubeconfig or the service account names")(
         "node-name", text("NAME"), "this node's Node object; default: $NODE_NAME, else the host name")(
         "device", po::value<std::vector<std::string>>()->value_name("IF[,IF]"),
         "external devices; default: with a node address, a default route in any table, and tunnels")(
@@ -57,23 +56,12 @@ po::options_description settings() {
     return options;
 }
 
-void add_not_yet(po::options_description& options) {
-    for (const char* name : kNotYet) {
-        options.add_options()(name, po::value<std::string>());
-    }
-}
-
-std::string not_yet(std::string_view name) {
-    return "--" + std::string(name) + " is not available yet";
-}
-
 std::optional<std::string> read_config(const std::string& path, po::variables_map& values) {
     std::ifstream file(path);
     if (!file) {
         return "--config " + path + ": " + std::strerror(errno);
     }
-    po::options_description known = settings();
-    add_not_yet(known);
+    const po::options_description known = settings();
     try {
         po::store(po::parse_config_file(file, known), values);
     } catch (const po::unknown_option& error) {
@@ -157,14 +145,15 @@ std::optional<std::string> take_values(const po::variables_map& values, AgentOpt
     const auto text = [&](const char* key, const std::string& otherwise) {
         return values.count(key) != 0 ? values[key].as<std::string>() : otherwise;
     };
-    for (const char* key : kNotYet) {
-        if (values.count(key) != 0) {
-            return not_yet(key);
-        }
-    }
     options.manifests = text("manifests", "");
-    if (options.manifests.empty()) {
-        return "--manifests DIR is needed: it names the directory with Services, EndpointSlices and Nodes";
+    options.kubeconfig = text("kubeconfig", "");
+    options.api_server = text("api-server", "");
+    const bool asks_api = !options.kubeconfig.empty() || !options.api_server.empty();
+    if (!options.manifests.empty() && asks_api) {
+        return "--manifests is a source of its own: give it, or --kubeconfig and --api-server";
+    }
+    if (options.manifests.empty() && !asks_api && std::getenv("KUBERNETES_SERVICE_HOST") == nullptr) {
+        return "--manifests DIR or --kubeconfig FILE is needed: this is no pod, so there is no service account";
     }
     options.node_name = text("node-name", default_node_name());
     if (options.node_name.empty()) {
@@ -232,13 +221,6 @@ po::options_description agent_option_descriptions() {
 }
 
 std::expected<AgentOptions, std::string> parse_agent_options(const std::vector<std::string>& arguments) {
-    for (const std::string& argument : arguments) {
-        for (const std::string name : kNotYet) {
-            if (argument == "--" + name || argument.starts_with("--" + name + '=')) {
-                return Failure(not_yet(name));
-            }
-        }
-    }
     const po::options_description known = agent_option_descriptions();
     po::variables_map values;
     try {

@@ -15,7 +15,9 @@
 namespace shunt {
 
 struct AgentOptions {
-    std::string manifests;             // a directory
+    std::string manifests;             // a directory; empty: the Kubernetes API is the source
+    std::string kubeconfig;            // a file; empty: the pod's service account
+    std::string api_server;            // a URL; empty: theirs
     std::string node_name;
     std::vector<std::string> devices;  // empty: by the rule of agent/network/devices.h
     AttachMode mode = AttachMode::automatic;

@@ -38,6 +38,9 @@ double sum_of_kind(const StatusReport& report, event_kind kind) {
 std::string sync_text(const StatusReport& report) {
     const agent_state& agent = report.agent;
     std::string text = text_of(agent.source);
+    if (report.source_silence_s() != 0) {
+        text += ", last heard " + duration(report.source_silence_s()) + " ago";
+    }
     if (agent.last_change_ns == 0) {
         return text + ", no change so far";
     }
@@ -153,6 +156,7 @@ json::value to_json(const StatusReport& report) {
         {"sync",
          {{"state", sync_word(agent.sync)},
           {"source", text_of(agent.source)},
+          {"sourceSilenceSeconds", report.source_silence_s()},
           {"waitingFor", text_of(agent.waiting_for)},
           {"brokenFiles", agent.broken_files},
           {"lastError", text_of(agent.last_error)},

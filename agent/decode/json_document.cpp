@@ -23,7 +23,8 @@ element element_of(Document::Handle handle) { return std::bit_cast<element>(hand
 class JsonDocument final : public Document {
 public:
     // `text` from `begin` on is what `root` was parsed from.
-    JsonDocument(element root, std::string_view text, std::size_t begin) : root_(root), text_(text), begin_(begin) {}
+    JsonDocument(element root, std::string_view text, std::size_t begin, JsonPositions positions)
+        : root_(root), text_(text), begin_(begin), positions_(positions) {}
 
     Value root() const override { return value(root_); }
 
@@ -74,7 +75,7 @@ public:
     }
 
     Position position(Handle, std::span<const PathStep> path) const override {
-        return position_at(text_, json_locate(text_, begin_, path));
+        return positions_ == JsonPositions::told ? position_at(text_, json_locate(text_, begin_, path)) : Position();
     }
 
 private:
@@ -87,11 +88,13 @@ private:
     element root_;
     std::string_view text_;
     std::size_t begin_;
+    JsonPositions positions_;
 };
 
 class Reader {
 public:
-    Reader(std::string& text, const std::function<bool(const Document&)>& visit) : text_(text), visit_(visit) {
+    Reader(std::string& text, const std::function<bool(const Document&)>& visit, JsonPositions positions)
+        : text_(text), visit_(visit), positions_(positions) {
         // The parser reads past the end, within these bytes.
         text_.reserve(text_.size() + simdjson::SIMDJSON_PADDING);
     }
@@ -100,7 +103,7 @@ public:
         std::size_t begin = text_.starts_with("\xef\xbb\xbf") ? 3 : 0;
         element root;
         if (parser_.parse(text_.data() + begin, text_.size() - begin, false).get(root) == simdjson::SUCCESS) {
-            visit_(JsonDocument(root, text_, begin));
+            visit_(JsonDocument(root, text_, begin, positions_));
             return std::nullopt;
         }
         return read_one_by_one(begin);
@@ -117,7 +120,7 @@ private:
             if (const auto error = parser_.parse(text_.data() + begin, extent.end - begin, false).get(root)) {
                 return SyntaxError{position_at(text_, begin), simdjson::error_message(error)};
             }
-            if (!visit_(JsonDocument(root, text_, begin))) {
+            if (!visit_(JsonDocument(root, text_, begin, positions_))) {
                 break;
             }
             begin = extent.end;
@@ -127,14 +130,16 @@ private:
 
     std::string& text_;
     const std::function<bool(const Document&)>& visit_;
+    JsonPositions positions_;
     simdjson::dom::parser parser_;
 };
 
 }  // namespace
 
-std::optional<SyntaxError> for_each_json_document(std::string text, const std::function<bool(const Document&)>& visit) {
+std::optional<SyntaxError> for_each_json_document(std::string text, const std::function<bool(const Document&)>& visit,
+                                                  JsonPositions positions) {
     try {
-        return Reader(text, visit).read();
+        return Reader(text, visit, positions).read();
     } catch (const std::exception& error) {
         return SyntaxError{{}, error.what()};
     }

@@ -12,11 +12,6 @@ constexpr std::string_view discovery = "discovery.k8s.io/v1";
 // `kubectl get -o yaml` makes a List of objects; a List of Lists of Lists is somebody's joke.
 constexpr int deepest_list = 4;
 
-struct TypeMeta {
-    std::string api_version;
-    std::string kind;
-};
-
 class DocumentDecoder {
 public:
     explicit DocumentDecoder(DecodedFile& into) : into_(into), warnings_(into.warnings) {}
@@ -141,6 +136,12 @@ std::optional<ObjectError> decode_document(const Document& document, DecodedFile
     }
     DocumentDecoder decoder(into);
     decoder.decode(root, {}, 0);
+    return decoder.error();
+}
+
+std::optional<ObjectError> decode_object(const Field& object, const TypeMeta& by_default, DecodedFile& into) {
+    DocumentDecoder decoder(into);
+    decoder.decode(object, by_default, deepest_list);
     return decoder.error();
 }
 

@@ -19,6 +19,15 @@ struct ObjectError {
 // Adds what the document holds to `into`. After an error `into` may hold a part of it.
 std::optional<ObjectError> decode_document(const Document& document, DecodedFile& into);
 
+struct TypeMeta {
+    std::string api_version;
+    std::string kind;
+};
+
+// One object, no list; `by_default` is its type if it names none, as in a list of the API's. After an error nothing was
+// added.
+std::optional<ObjectError> decode_object(const Field& object, const TypeMeta& by_default, DecodedFile& into);
+
 // Where a decoder of one kind notes what it leaves out of an object.
 class Warnings {
 public:

@@ -18,6 +18,8 @@ namespace shunt {
 namespace {
 
 constexpr std::uint64_t kStaleNs = static_cast<std::uint64_t>(HEARTBEAT_STALE_TICKS) << TICK_SHIFT;
+// Bookmarks come once a minute, and each watch ends after ten minutes at the latest.
+constexpr std::uint64_t kSourceSilentSeconds = 15 * 60;
 // The agent beats once a second.
 constexpr std::uint64_t kMissedBeatNs = 1500000000;
 
@@ -36,6 +38,8 @@ Result<agent_state> read_agent(const PinnedMaps& maps) {
     }
     return state;
 }
+
+bool reads_manifests(const agent_state& agent) { return !text_of(agent.source).starts_with("API server "); }
 
 ServiceTotals totals_of(const ServiceMaps& maps) {
     ServiceTotals totals;
@@ -84,10 +88,16 @@ std::vector<std::string> StatusReport::problems() const {
         found.push_back("the agent is waiting for " + text_of(agent.waiting_for));
     }
     if (agent.broken_files != 0) {
-        found.push_back(std::to_string(agent.broken_files) + (agent.broken_files == 1 ? " manifest is" : " manifests are") +
+        const bool from_files = reads_manifests(agent);
+        found.push_back(std::to_string(agent.broken_files) + (from_files ? " manifest" : " object") +
+                        (agent.broken_files == 1 ? " is" : "s are") +
                         " broken, the last good state is in force; mend: " + text_of(agent.last_error));
     } else if (agent.last_error[0] != '\0') {
         found.push_back(text_of(agent.last_error));
+    }
+    if (source_silence_s() >= kSourceSilentSeconds && life.alive) {
+        found.push_back("the API server is silent for " + duration(source_silence_s()) +
+                        ": its last state is in force; look whether this node reaches it");
     }
     if (devices.empty() && life.alive) {
         found.push_back("nothing is attached to any device: the agent's log says why (--device names one)");
@@ -96,6 +106,13 @@ std::vector<std::string> StatusReport::problems() const {
         found.insert(found.end(), device.problems.begin(), device.problems.end());
     }
     return found;
+}
+
+std::uint64_t StatusReport::source_silence_s() const {
+    if (reads_manifests(agent)) {
+        return 0;
+    }
+    return agent.source_silence_s + life.heartbeat_age_ns / 1000000000;
 }
 
 bool StatusReport::is_synced() const {

@@ -44,6 +44,10 @@ struct StatusReport {
     // What is not as it should be, each with a next step. Empty: OK. Services that are left to the stack are as
     // they should be.
     std::vector<std::string> problems() const;
+
+    // Since the API server was last heard; 0 with manifests, which are always there.
+    std::uint64_t source_silence_s() const;
+
     bool is_synced() const;  // what `--wait` waits for: synced by a living agent, and attached
 };
 

@@ -75,8 +75,8 @@ Change ManifestDirectory::on_readable() {
     return change;
 }
 
-std::vector<BrokenFile> ManifestDirectory::broken_files() const {
-    std::vector<BrokenFile> broken;
+std::vector<BrokenInput> ManifestDirectory::broken() const {
+    std::vector<BrokenInput> broken;
     if (lost_) {
         broken.push_back({path_, *lost_});
     }
@@ -84,6 +84,13 @@ std::vector<BrokenFile> ManifestDirectory::broken_files() const {
         broken.push_back({path_of(name), error});
     }
     return broken;
+}
+
+std::chrono::seconds ManifestDirectory::silence() const {
+    if (!lost_) {
+        return std::chrono::seconds(0);
+    }
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - lost_since_);
 }
 
 Status ManifestDirectory::read_everything(Change& change) {
@@ -166,6 +173,9 @@ void ManifestDirectory::forget(const std::string& name, Change& change) {
 }
 
 void ManifestDirectory::lose(Error error) {
+    if (!lost_) {
+        lost_since_ = std::chrono::steady_clock::now();
+    }
     if (!lost_ || lost_->message() != error.message()) {
         log::error("{}: {}; what was read from it stays in force until it is back", path_, error.reason);
     }

@@ -6,6 +6,7 @@
 // and the swap of `..data` in a mounted ConfigMap reads all of it again; changes behind other links are not noticed.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -17,41 +18,38 @@
 #include "agent/model/snapshot.h"
 #include "agent/source/directory_watch.h"
 #include "agent/source/manifest_set.h"
+#include "agent/source/source.h"
 #include "agent/support/result.h"
 
 namespace shunt {
 
-struct BrokenFile {
-    std::string path;
-    Error error;
-};
-
-class ManifestDirectory {
+class ManifestDirectory final : public Source {
 public:
     explicit ManifestDirectory(std::string path);
 
+    std::string name() const override { return "manifests " + path_; }
+
     // Begins to watch and reads everything. Fails only if the directory itself cannot be read, and may then be
     // called again; broken files are no failure.
-    Result<Change> start();
+    Result<Change> start() override;
+    int fd() const override { return watch_.fd(); }
 
-    // Readable when on_readable() has something to do; -1 before start(). The same descriptor ever after.
-    int fd() const { return watch_.fd(); }
+    // While the directory is gone it has to be called now and then: the return of a directory whose parent went too is
+    // not announced.
+    Change on_readable() override;
 
-    // Never blocks. May be called without need, and should be now and then while the directory is gone: the return
-    // of a directory whose parent went too is not announced.
-    Change on_readable();
-
-    const Snapshot& snapshot() const { return manifests_.snapshot(); }
-
-    bool is_gone() const { return lost_.has_value(); }
+    const Snapshot& snapshot() const override { return manifests_.snapshot(); }
 
     // The directory, if it is gone, then the files by name.
-    std::vector<BrokenFile> broken_files() const;
+    std::vector<BrokenInput> broken() const override;
 
     // False before the first read, and while a file that is there has never parsed: what is missing from the
     // snapshot may then be in that file, and nothing may be pruned. It can turn false again when a new file comes
     // that does not parse.
-    bool ever_parsed_all() const { return has_read_all_ && never_parsed_.empty(); }
+    bool knows_everything() const override { return has_read_all_ && never_parsed_.empty(); }
+
+    // Since the directory is gone.
+    std::chrono::seconds silence() const override;
 
 private:
     Status read_everything(Change& change);
@@ -70,6 +68,7 @@ private:
     std::map<std::string, Error> broken_;
     std::set<std::string> never_parsed_;
     std::optional<Error> lost_;
+    std::chrono::steady_clock::time_point lost_since_;  // of `lost_`
     bool has_read_all_ = false;
 };
 

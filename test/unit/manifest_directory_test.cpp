@@ -109,7 +109,7 @@ TEST_F(ManifestDirectoryTest, ReadsEverythingAtTheStart) {
     write("a.yaml", service("orders", 32001) + slice("orders-1", "orders"));
     write("b.yml", node("node-a"));
     write("c.json", R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"payments","namespace":"shop"},"spec":{}})");
-    EXPECT_FALSE(source_.ever_parsed_all());
+    EXPECT_FALSE(source_.knows_everything());
     const Change change = start();
     EXPECT_EQ(change.services, (Names{shop("orders"), shop("payments")}));
     EXPECT_TRUE(change.nodes);
@@ -117,8 +117,8 @@ TEST_F(ManifestDirectoryTest, ReadsEverythingAtTheStart) {
     EXPECT_EQ(source_.snapshot().slices.size(), 1u);
     EXPECT_EQ(source_.snapshot().nodes.at("node-a").internal_ips.size(), 1u);
     EXPECT_EQ(source_.snapshot().slices_of_service.at(shop("orders")), Names{shop("orders-1")});
-    EXPECT_TRUE(source_.broken_files().empty());
-    EXPECT_TRUE(source_.ever_parsed_all());
+    EXPECT_TRUE(source_.broken().empty());
+    EXPECT_TRUE(source_.knows_everything());
 }
 
 TEST_F(ManifestDirectoryTest, ReadsOnlyManifests) {
@@ -129,7 +129,7 @@ TEST_F(ManifestDirectoryTest, ReadsOnlyManifests) {
     EXPECT_TRUE(start().empty());
     write(".b.yaml", "{{{");
     EXPECT_TRUE(changes().empty());
-    EXPECT_TRUE(source_.broken_files().empty());
+    EXPECT_TRUE(source_.broken().empty());
     EXPECT_EQ(logged(), "");
 }
 
@@ -138,12 +138,12 @@ TEST_F(ManifestDirectoryTest, WithoutADirectoryItFailsAndCanBeStartedAgain) {
     const Result<Change> change = source_.start();
     ASSERT_FALSE(change);
     EXPECT_EQ(change.error().message(), "watch " + directory_.string() + ": No such file or directory");
-    EXPECT_FALSE(source_.ever_parsed_all());
+    EXPECT_FALSE(source_.knows_everything());
     fs::create_directory(directory_);
     write("a.yaml", service("orders"));
     EXPECT_EQ(start().services, Names{shop("orders")});
     changes();
-    EXPECT_TRUE(source_.ever_parsed_all());
+    EXPECT_TRUE(source_.knows_everything());
 }
 
 // --- changes
@@ -185,7 +185,7 @@ TEST_F(ManifestDirectoryTest, AFileIsNotReadBeforeItIsWhole) {
     std::ofstream file(directory_ / "a.yaml");
     file << "apiVersion: [" << std::flush;
     EXPECT_TRUE(changes().empty());
-    EXPECT_TRUE(source_.broken_files().empty());
+    EXPECT_TRUE(source_.broken().empty());
     file.seekp(0);
     file << service("orders");
     file.close();
@@ -249,10 +249,10 @@ TEST_F(ManifestDirectoryTest, BrokenFileKeepsItsLastGoodState) {
     EXPECT_EQ(changes().services, Names{shop("payments")});
     EXPECT_EQ(node_port("orders"), 32001);
     EXPECT_EQ(node_port("payments"), 32003);
-    ASSERT_EQ(source_.broken_files().size(), 1u);
-    EXPECT_EQ(source_.broken_files()[0].path, directory_ / "a.yaml");
-    EXPECT_EQ(source_.broken_files()[0].error.object, (directory_ / "a.yaml").string() + ":4:37");
-    EXPECT_TRUE(source_.ever_parsed_all());
+    ASSERT_EQ(source_.broken().size(), 1u);
+    EXPECT_EQ(source_.broken()[0].path, directory_ / "a.yaml");
+    EXPECT_EQ(source_.broken()[0].error.object, (directory_ / "a.yaml").string() + ":4:37");
+    EXPECT_TRUE(source_.knows_everything());
     EXPECT_EQ(logged(), "error manifests/a.yaml:4:37: spec.ports[0].nodePort: 70000 is not a port (Service shop/orders); "
                         "its last good state stays in force\n");
     write("a.yaml", broken);
@@ -261,7 +261,7 @@ TEST_F(ManifestDirectoryTest, BrokenFileKeepsItsLastGoodState) {
 
     write("a.yaml", service("orders", 32001));
     EXPECT_TRUE(changes().empty());
-    EXPECT_TRUE(source_.broken_files().empty());
+    EXPECT_TRUE(source_.broken().empty());
     EXPECT_EQ(logged(), "info manifests/a.yaml: is mended\n");
 }
 
@@ -270,31 +270,31 @@ TEST_F(ManifestDirectoryTest, AfterARestartWithABrokenFileNotAllHasParsed) {
     write("b.yaml", service("payments"));
     write("z.json", "{");
     EXPECT_EQ(start().services, Names{shop("payments")});
-    EXPECT_FALSE(source_.ever_parsed_all());
-    const auto files = source_.broken_files();
+    EXPECT_FALSE(source_.knows_everything());
+    const auto files = source_.broken();
     ASSERT_EQ(files.size(), 2u);
     EXPECT_EQ(files[0].path, directory_ / "a.yaml");
     EXPECT_EQ(files[1].path, directory_ / "z.json");
     fs::remove(directory_ / "z.json");
     changes();
-    EXPECT_FALSE(source_.ever_parsed_all());
+    EXPECT_FALSE(source_.knows_everything());
     write("a.yaml", service("orders"));
     EXPECT_EQ(changes().services, Names{shop("orders")});
-    EXPECT_TRUE(source_.ever_parsed_all());
+    EXPECT_TRUE(source_.knows_everything());
     write("a.yaml", broken);  // it has parsed once
     changes();
-    EXPECT_TRUE(source_.ever_parsed_all());
-    EXPECT_EQ(source_.broken_files().size(), 1u);
+    EXPECT_TRUE(source_.knows_everything());
+    EXPECT_EQ(source_.broken().size(), 1u);
 }
 
 TEST_F(ManifestDirectoryTest, ABrokenFileThatNeverParsedMayBeDeleted) {
     write("a.yaml", broken);
     start();
-    EXPECT_FALSE(source_.ever_parsed_all());
+    EXPECT_FALSE(source_.knows_everything());
     fs::remove(directory_ / "a.yaml");
     EXPECT_TRUE(changes().empty());
-    EXPECT_TRUE(source_.ever_parsed_all());
-    EXPECT_TRUE(source_.broken_files().empty());
+    EXPECT_TRUE(source_.knows_everything());
+    EXPECT_TRUE(source_.broken().empty());
 }
 
 TEST_F(ManifestDirectoryTest, DeletingABrokenFileRemovesItsObjects) {
@@ -304,7 +304,7 @@ TEST_F(ManifestDirectoryTest, DeletingABrokenFileRemovesItsObjects) {
     changes();
     fs::remove(directory_ / "a.yaml");
     EXPECT_EQ(changes().services, Names{shop("orders")});
-    EXPECT_TRUE(source_.broken_files().empty());
+    EXPECT_TRUE(source_.broken().empty());
 }
 
 TEST_F(ManifestDirectoryTest, UnreadableFileIsBrokenUntilItIsReadable) {
@@ -324,19 +324,19 @@ TEST_F(ManifestDirectoryTest, UnreadableFileIsBrokenUntilItIsReadable) {
     write("a.yaml", service("orders"));
     fs::permissions(directory_ / "a.yaml", fs::perms::none);
     EXPECT_TRUE(as_user([&] { return start(); }).empty());
-    EXPECT_FALSE(source_.ever_parsed_all());
-    ASSERT_EQ(source_.broken_files().size(), 1u);
-    EXPECT_EQ(source_.broken_files()[0].error.reason, "Permission denied");
+    EXPECT_FALSE(source_.knows_everything());
+    ASSERT_EQ(source_.broken().size(), 1u);
+    EXPECT_EQ(source_.broken()[0].error.reason, "Permission denied");
     fs::permissions(directory_ / "a.yaml", fs::perms::all);
     EXPECT_EQ(as_user([&] { return changes(); }).services, Names{shop("orders")});
-    EXPECT_TRUE(source_.ever_parsed_all());
+    EXPECT_TRUE(source_.knows_everything());
 }
 
 TEST_F(ManifestDirectoryTest, WhatIsNoFileIsAnErrorAndDoesNotBlock) {
     ASSERT_EQ(mkfifo((directory_ / "pipe.yaml").c_str(), 0600), 0);
     fs::create_symlink("nowhere", directory_ / "link.yaml");
     start();
-    const auto files = source_.broken_files();
+    const auto files = source_.broken();
     ASSERT_EQ(files.size(), 2u);
     EXPECT_EQ(files[0].error.reason, "a symbolic link that leads nowhere");
     EXPECT_EQ(files[1].error.reason, "not a regular file");
@@ -419,7 +419,7 @@ TEST_F(ManifestDirectoryTest, ConfigMapMount) {
     std::ofstream(directory_ / "..2024_03" / "b.yaml") << service("payments", 32003);
     fs::create_symlink("..data/b.yaml", directory_ / "b.yaml");
     EXPECT_EQ(changes().services, Names{shop("payments")});
-    EXPECT_TRUE(source_.broken_files().empty());
+    EXPECT_TRUE(source_.broken().empty());
 }
 
 TEST_F(ManifestDirectoryTest, WhileTheDirectoryIsGoneItsStateStays) {
@@ -429,14 +429,14 @@ TEST_F(ManifestDirectoryTest, WhileTheDirectoryIsGoneItsStateStays) {
     fs::remove_all(directory_);
     changes();
     EXPECT_TRUE(changes().empty());
-    ASSERT_EQ(source_.broken_files().size(), 1u);
-    EXPECT_EQ(source_.broken_files()[0].path, directory_);
+    ASSERT_EQ(source_.broken().size(), 1u);
+    EXPECT_EQ(source_.broken()[0].path, directory_);
     EXPECT_NE(logged().find("error manifests: No such file or directory; what was read from it stays in force"), std::string::npos);
 
     fs::create_directory(directory_);
     write("b.yaml", service("payments", 32002));
     EXPECT_TRUE(changes().services.contains(shop("payments")));
-    EXPECT_TRUE(source_.broken_files().empty());
+    EXPECT_TRUE(source_.broken().empty());
     write("b.yaml", service("payments", 32003));
     EXPECT_EQ(changes().services, Names{shop("payments")});
 }
@@ -446,13 +446,13 @@ TEST_F(ManifestDirectoryTest, DirectoryMovedAwayAndBack) {
     start();
     fs::rename(directory_, root_ / "elsewhere");
     EXPECT_TRUE(changes().empty());
-    EXPECT_EQ(source_.broken_files().size(), 1u);
+    EXPECT_EQ(source_.broken().size(), 1u);
     std::ofstream(root_ / "elsewhere" / "a.yaml") << service("orders", 32002);
     EXPECT_TRUE(changes().empty());
     fs::rename(root_ / "elsewhere", directory_);
     EXPECT_EQ(changes().services, Names{shop("orders")});
     EXPECT_EQ(node_port("orders"), 32002);
-    EXPECT_TRUE(source_.broken_files().empty());
+    EXPECT_TRUE(source_.broken().empty());
 }
 
 TEST_F(ManifestDirectoryTest, DirectoryBehindALinkThatIsSwapped) {
@@ -478,11 +478,11 @@ TEST_F(ManifestDirectoryTest, ParentGoneTooNeedsSomebodyToAsk) {
     start();
     fs::remove_all(root_);
     changes();
-    EXPECT_EQ(source_.broken_files().size(), 1u);
+    EXPECT_EQ(source_.broken().size(), 1u);
     fs::create_directories(directory_);
     write("a.yaml", service("orders", 32009));
     EXPECT_EQ(source_.on_readable().services, Names{shop("orders")});
-    EXPECT_TRUE(source_.broken_files().empty());
+    EXPECT_TRUE(source_.broken().empty());
 }
 
 TEST_F(ManifestDirectoryTest, LostEventsLeadToAFullRead) {

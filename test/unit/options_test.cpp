@@ -126,10 +126,23 @@ TEST(AgentOptions, MissingFileIsAnError) {
     EXPECT_EQ(refused({"--config", "/nowhere/shunt.conf"}), "--config /nowhere/shunt.conf: No such file or directory");
 }
 
-TEST(AgentOptions, ManifestsAreNeeded) {
-    const auto options = parse_agent_options({"--node-name", "n"});
-    ASSERT_FALSE(options);
-    EXPECT_EQ(options.error(), "--manifests DIR is needed: it names the directory with Services, EndpointSlices and Nodes");
+TEST(AgentOptions, ThereIsOneSource) {
+    unsetenv("KUBERNETES_SERVICE_HOST");
+    const auto none = parse_agent_options({"--node-name", "n"});
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error(),
+              "--manifests DIR or --kubeconfig FILE is needed: this is no pod, so there is no service account");
+    const auto kubeconfig = parse_agent_options({"--kubeconfig", "/k"});
+    ASSERT_TRUE(kubeconfig) << kubeconfig.error();
+    EXPECT_EQ(kubeconfig->kubeconfig, "/k");
+    const auto server = parse_agent_options({"--api-server=https://192.0.2.1:6443"});
+    ASSERT_TRUE(server) << server.error();
+    EXPECT_EQ(server->api_server, "https://192.0.2.1:6443");
+    setenv("KUBERNETES_SERVICE_HOST", "192.0.2.1", 1);
+    EXPECT_TRUE(parse_agent_options({"--node-name", "n"}));
+    unsetenv("KUBERNETES_SERVICE_HOST");
+    EXPECT_EQ(refused({"--kubeconfig", "/k"}),
+              "--manifests is a source of its own: give it, or --kubeconfig and --api-server");
 }
 
 TEST(AgentOptions, SnatPorts) {
@@ -152,14 +165,8 @@ TEST(AgentOptions, SnatPorts) {
 }
 
 TEST(AgentOptions, WhatIsNotThereYetSaysSo) {
-    for (const char* option : {"--kubeconfig", "--api-server"}) {
-        EXPECT_EQ(refused({option, "x"}), std::string(option) + " is not available yet");
-    }
-    EXPECT_EQ(refused({"--kubeconfig=x"}), "--kubeconfig is not available yet");
     EXPECT_EQ(refused({"--nodeport-addresses", "all"}),
               "--nodeport-addresses all is not served yet, only primary: the Node's InternalIPs");
-    const ConfigFile file("kubeconfig = /x\n");
-    EXPECT_EQ(refused({"--config", file.path()}), "--kubeconfig is not available yet");
 }
 
 TEST(AgentOptions, XdpChainNeedsXdp) {

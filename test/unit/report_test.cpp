@@ -260,6 +260,15 @@ TEST(StatusView, EachProblemIsNamed) {
                                                           "/m/a.yaml:3:1: not YAML"});
     EXPECT_TRUE(broken.is_synced());
 
+    StatusReport silent = good_report();
+    silent.agent.source_silence_s = 900;
+    EXPECT_TRUE(silent.problems().empty()) << "manifests are always there";
+    set(silent.agent.source, "API server https://192.0.2.1:6443");
+    EXPECT_EQ(silent.problems().size(), 1U);
+    EXPECT_TRUE(silent.problems()[0].starts_with("the API server is silent for 15m"));
+    silent.agent.source_silence_s = 70;
+    EXPECT_TRUE(silent.problems().empty()) << "bookmarks come once a minute";
+
     StatusReport detached = good_report();
     detached.devices.clear();
     EXPECT_EQ(detached.problems().size(), 1U);

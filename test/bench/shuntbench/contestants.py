@@ -191,7 +191,7 @@ def _shunt(entry: Entry) -> None:
         space=world.spaces["node"],
         processes=world.processes,
         binary=lab.binary(),
-        manifests=entry.manifests.folder,
+        source=("--manifests", str(entry.manifests.folder)),
         pin_dir=world.pin("shunt"),
         log=world.folder / "agent.log",
         mode="xdp" if entry.kind == SHUNT_XDP else "tc",

@@ -20,7 +20,7 @@ class AgentFailed(AssertionError):
 
 
 class Agent:
-    """`mode`: as in `shunt agent --mode`."""
+    """`source`: the options that name it; `mode`: as in `shunt agent --mode`."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Agent:
         processes: Processes,
         *,
         binary: Path,
-        manifests: Path,
+        source: tuple[str, ...],
         pin_dir: Path,
         log: Path,
         mode: str,
@@ -38,7 +38,7 @@ class Agent:
         self.space = space
         self.processes = processes
         self.binary = binary
-        self.manifests = manifests
+        self.source = source
         self.pin_dir = pin_dir
         self.log_path = log
         self.mode = mode
@@ -49,7 +49,7 @@ class Agent:
         return [
             str(self.binary),
             "agent",
-            *("--manifests", str(self.manifests)),
+            *self.source,
             *("--node-name", self.node_name),
             *("--pin-dir", str(self.pin_dir)),
             *("--mode", self.mode),

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from . import actors, alb, manifests, patience, topology, webserver
 from .agent import Agent
+from .apiserver import ApiServer
 from .manifests import Manifests
 from .namespace import RUN_NETNS, Namespace, run
 from .processes import Processes
@@ -39,9 +40,13 @@ def binary() -> Path:
 
 class Lab:
     """`mode` and `offloads` as in `shunt agent --mode` and topology.build(); `example_only` leaves out the lab's own
-    Services."""
+    Services; `api`: an API server on the router serves the manifests, and the agents read it instead of them."""
 
-    def __init__(self, *, mode: str = "auto", offloads: bool = False, example_only: bool = False):
+    def __init__(
+        self, *, mode: str = "auto", offloads: bool = False, example_only: bool = False, api: bool = False
+    ):
+        self.api_server: ApiServer | None = None
+        self.api = api
         self.example_only = example_only
         self.mode = mode
         self.offloads = offloads
@@ -74,8 +79,11 @@ class Lab:
         self.manifests.put_example()
         if not self.example_only:
             self.manifests.put_lab_services()
+        if self.api:
+            self.api_server = ApiServer(self.spaces["router"], self.processes, self.folder, self.manifests.folder)
+            self.api_server.start()
         python_path = {"PYTHONPATH": str(PROJECT / "test" / "lab"), "PYTHONDONTWRITEBYTECODE": "1"}
-        waiting: list[Callable[[], bool]] = []
+        waiting: list[Callable[[], bool]] = [self.api_server.is_ready] if self.api_server else []
         for pod in actors.PODS.values():
             space, folder = self.spaces[pod.name], self.folder / pod.name
             self.processes.start(space, webserver.write_pod(folder, pod), folder / "nginx.log")
@@ -98,7 +106,7 @@ class Lab:
                 self.spaces[name],
                 self.processes,
                 binary=shunt,
-                manifests=self.manifests.folder,
+                source=self.source(),
                 pin_dir=BPFFS / f"{self.prefix}-{name}",
                 log=self.folder / f"{name}.log",
                 mode=self.mode,
@@ -107,6 +115,11 @@ class Lab:
             agent.start(wait=False)
         for agent in self.agents.values():
             agent.wait_synced()
+
+    def source(self) -> tuple[str, ...]:
+        if self.api_server:
+            return ("--kubeconfig", str(self.api_server.folder / "kubeconfig"))
+        return ("--manifests", str(self.manifests.folder))
 
     def keep(self) -> None:
         """close() leaves everything up; clean() removes it later."""
