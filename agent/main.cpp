@@ -15,6 +15,8 @@ constexpr shunt::Command kCommands[] = {
     {"flows", "live flows, filtered by client, Service, backend or protocol", shunt::flows_command},
     {"counters", "events and drops by reason, with the next step; -w for rates", shunt::counters_command},
     {"bench", "ns per packet of each path on this machine, on scratch maps", shunt::bench_command},
+    {"check", "is this machine ready for shunt? each finding with its fix", shunt::check_command},
+    {"drain", "old flows go on, new ones are left to kube-proxy; --wait until none is left, then detach", shunt::drain_command},
     {"detach", "take programs and links off; --purge also the maps", shunt::detach_command},
 };
 

@@ -8,6 +8,19 @@
 #include "bpf/hook/xdp.h"
 #include "bpf/packet/parse.h"
 
+// 1 in forward_beside.bpf.c.
+#ifndef ASKS_CONNTRACK
+#define ASKS_CONNTRACK 0
+#endif
+#if ASKS_CONNTRACK
+#include "bpf/decide/netfilter.h"
+#else
+static __always_inline enum verdict leave_to_netfilter(void *ctx, const enum hook hook)
+{
+    return VERDICT_CONTINUE;
+}
+#endif
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 enum step {
@@ -68,6 +81,11 @@ static __noinline enum verdict xdp_slow_enter(struct xdp_md *ctx)
     return process(&packet, STEP_SLOW_ENTER);
 }
 
+static __noinline enum verdict xdp_slow_judge(struct xdp_md *ctx)
+{
+    return leave_to_netfilter(ctx, HOOK_XDP);
+}
+
 static __noinline int xdp_slow_follow(struct xdp_md *ctx)
 {
     struct packet packet = xdp_packet(ctx);
@@ -81,6 +99,8 @@ int xdp_slow(struct xdp_md *ctx)
     struct packet packet = {.ctx = ctx};
     enum verdict verdict = xdp_slow_enter(ctx);
 
+    if (verdict == VERDICT_CONTINUE && ASKS_CONNTRACK)
+        verdict = xdp_slow_judge(ctx);
     if (verdict == VERDICT_CONTINUE)
         verdict = slow_path_decide(ctx);
     return verdict == VERDICT_CONTINUE ? xdp_slow_follow(ctx) : xdp_finish(&packet, verdict);
@@ -128,6 +148,11 @@ static __noinline enum verdict tc_slow_enter(struct __sk_buff *skb, const enum h
     return tc_process(&packet, skb, STEP_SLOW_ENTER);
 }
 
+static __noinline enum verdict tc_slow_judge(struct __sk_buff *skb)
+{
+    return leave_to_netfilter(skb, HOOK_TC_INGRESS);
+}
+
 static __noinline int tc_slow_follow(struct __sk_buff *skb, const enum hook hook)
 {
     struct packet packet = tc_packet(skb, hook);
@@ -140,6 +165,8 @@ static __always_inline int tc_slow(struct __sk_buff *skb, const enum hook hook)
     struct packet packet = {.ctx = skb, .hook = hook};
     enum verdict verdict = tc_slow_enter(skb, hook);
 
+    if (verdict == VERDICT_CONTINUE && ASKS_CONNTRACK && hook == HOOK_TC_INGRESS)
+        verdict = tc_slow_judge(skb);
     if (verdict == VERDICT_CONTINUE)
         verdict = hook == HOOK_TC_EGRESS ? slow_path_decide_reply(skb) : slow_path_decide(skb);
     return verdict == VERDICT_CONTINUE ? tc_slow_follow(skb, hook) : tc_finish(&packet, verdict);

@@ -14,11 +14,19 @@
 // A heartbeat older than this many ticks means that nobody raises the route epoch.
 #define HEARTBEAT_STALE_TICKS 5
 
-// Written by the agent only. Read by the programs without a lock; every field stands for itself.
+// What becomes of packets to a frontend that are of no flow. Flows that there are go on in any case.
+enum control_drain {
+    DRAIN_NONE = 0,
+    DRAIN_NEW_FLOWS = 1,  // they are left to the stack
+    DRAIN_DETACHED = 2,   // and the programs are off the devices: the agent attaches none until this is taken back
+};
+
+// Written by the agent only, but for `drain`, which `shunt drain` and `shunt detach` write and which outlives the agent. Read by
+// the programs without a lock; every field stands for itself.
 struct control {
     __u32 abi;          // SHUNT_ABI of the build that made the maps; first in every ABI
     __u32 route_epoch;  // only the low 16 bits count; a recipe of another epoch asks the FIB once more
     __u32 heartbeat;    // tick of the agent's last sign of life
-    __u32 pad;
+    __u32 drain;        // enum control_drain
 };
 SHUNT_ASSERT_SIZE(struct control, 16);

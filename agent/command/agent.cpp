@@ -14,7 +14,9 @@
 #include <set>
 #include <string>
 
+#include "agent/check/check.h"
 #include "agent/datapath/agent_report.h"
+#include "agent/datapath/drain.h"
 #include "agent/datapath/served_devices.h"
 #include "agent/datapath/programs.h"
 #include "agent/datapath/service_sync.h"
@@ -81,6 +83,7 @@ public:
     void run(const Change& first) {
         beat();
         raise_route_epoch();  // what changed while no agent ran, nobody knows
+        take_note_of_drain();
         find_devices();
         bring_into_force(first, monotonic_ns());
         wait_for_source();
@@ -110,8 +113,28 @@ private:
 
     void raise_route_epoch() { programs_.control_page()->route_epoch++; }
 
+    // `shunt drain` says it in the map, so that it holds also without an agent, and for the next one.
+    void take_note_of_drain() {
+        const control_drain drain = drain_state(*programs_.control_page());
+        if (drain == drain_) {
+            return;
+        }
+        if (drain == DRAIN_NONE) {
+            log::info("new flows are shunt's again");
+        } else {
+            log::warn("{} (shunt drain --cancel takes that back)",
+                      drain == DRAIN_DETACHED ? "drained: no program is attached to any device"
+                                              : "draining: new flows are left to kube-proxy, old ones go on");
+        }
+        devices_due_ = devices_due_ || drain_ == DRAIN_DETACHED;
+        drain_ = drain;
+    }
+
     // Which devices are external, and our programs on them.
     void find_devices() {
+        if (drain_ == DRAIN_DETACHED) {
+            return;
+        }
         DeviceSelection selection;
         if (const Node* node = own_node()) {
             selection.node_addresses = node->internal_ips;
@@ -312,6 +335,7 @@ private:
 
     void on_second() {
         seconds_++;
+        take_note_of_drain();
         if (devices_due_) {
             devices_due_ = false;
             const auto before = snat_addresses_;
@@ -333,8 +357,10 @@ private:
         if (auto probed = neighbours_.probe(external_, kProbesEverySecond); !probed) {
             complain(probed.error());
         }
-        if (auto restored = devices_.restore(); !restored) {
-            complain(restored.error());
+        if (drain_ != DRAIN_DETACHED) {
+            if (auto restored = devices_.restore(); !restored) {
+                complain(restored.error());
+            }
         }
         report_errors();
         beat();
@@ -353,6 +379,7 @@ private:
     std::optional<Error> sync_error_;
     std::optional<Error> network_error_;
     std::string waiting_for_;
+    control_drain drain_ = DRAIN_NONE;
     bool pruned_ = false;
     bool devices_due_ = false;
     bool neighbours_due_ = false;
@@ -373,6 +400,26 @@ std::uint32_t choose_max_flows(const AgentOptions& options) {
     const std::uint32_t flows = default_max_flows(limit.bytes);
     log::info("room for {} flows of each family: a 256th of {} MiB ({})", flows, limit.bytes >> 20, limit.from);
     return flows;
+}
+
+// What `shunt check` would say, as far as it is not as it should be.
+void log_preflight(const AgentOptions& options, const Source& source, std::uint32_t max_flows) {
+    DeviceSelection selection{.node_addresses = {}, .names = options.devices};
+    const auto& nodes = source.snapshot().nodes;
+    if (const auto node = nodes.find(options.node_name); node != nodes.end()) {
+        selection.node_addresses = node->second.internal_ips;
+    }
+    const auto devices = discover(selection);
+    const Findings findings = check_machine({.pin_dir = options.pin_dir,
+                                             .devices = devices ? *devices : std::vector<ExternalDevice>(),
+                                             .snat_ports = {options.snat_port_min, options.snat_port_max},
+                                             .max_flows = max_flows,
+                                             .use_xdp = options.mode != AttachMode::tc});
+    for (const Finding& finding : findings) {
+        if (finding.level >= Level::warning) {
+            log::warn("check: {}: {}; fix: {}", finding.subject, finding.text, finding.fix);
+        }
+    }
 }
 
 int fail(const Error& error) {
@@ -423,9 +470,11 @@ int run_agent(const AgentOptions& options) {
         log::info("ports {}-{} are reserved (net.ipv4.ip_local_reserved_ports)", options.snat_port_min,
                   options.snat_port_max);
     }
+    const std::uint32_t max_flows = choose_max_flows(options);
+    log_preflight(options, **source, max_flows);
     auto programs = Programs::load(*pins, {.snat_port_min = options.snat_port_min,
                                            .snat_port_max = options.snat_port_max,
-                                           .max_flows = choose_max_flows(options)});
+                                           .max_flows = max_flows});
     if (!programs) {
         const auto is_other_abi = [&] {
             const auto abi = pinned_abi(options.pin_dir);

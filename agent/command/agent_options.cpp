@@ -103,23 +103,6 @@ std::optional<std::string> set_snat_ports(const std::string& text, AgentOptions&
     return std::nullopt;
 }
 
-std::optional<std::string> set_devices(const std::vector<std::string>& lists, AgentOptions& options) {
-    for (const std::string& list : lists) {
-        for (std::size_t begin = 0; begin <= list.size();) {
-            const std::size_t comma = std::min(list.find(',', begin), list.size());
-            const std::string name = trimmed(list.substr(begin, comma - begin));
-            if (name.empty()) {
-                return "--device " + list + ": an empty name";
-            }
-            if (std::ranges::find(options.devices, name) == options.devices.end()) {
-                options.devices.push_back(name);
-            }
-            begin = comma + 1;
-        }
-    }
-    return std::nullopt;
-}
-
 std::optional<std::string> set_bind_address(const char* option, const std::string& text, std::optional<AddressPort>& to) {
     if (text.empty() || text == "none") {
         return std::nullopt;
@@ -204,14 +187,34 @@ std::optional<std::string> take_values(const po::variables_map& values, AgentOpt
         return wrong;
     }
     if (values.count("device") != 0) {
-        if (auto wrong = set_devices(values["device"].as<std::vector<std::string>>(), options)) {
-            return wrong;
+        auto names = device_names(values["device"].as<std::vector<std::string>>());
+        if (!names) {
+            return names.error();
         }
+        options.devices = std::move(*names);
     }
     return values.count("snat-ports") != 0 ? set_snat_ports(text("snat-ports", ""), options) : std::nullopt;
 }
 
 }  // namespace
+
+std::expected<std::vector<std::string>, std::string> device_names(const std::vector<std::string>& lists) {
+    std::vector<std::string> names;
+    for (const std::string& list : lists) {
+        for (std::size_t begin = 0; begin <= list.size();) {
+            const std::size_t comma = std::min(list.find(',', begin), list.size());
+            const std::string name = trimmed(list.substr(begin, comma - begin));
+            if (name.empty()) {
+                return Failure("--device " + list + ": an empty name");
+            }
+            if (std::ranges::find(names, name) == names.end()) {
+                names.push_back(name);
+            }
+            begin = comma + 1;
+        }
+    }
+    return names;
+}
 
 po::options_description agent_option_descriptions() {
     po::options_description options = settings();

@@ -36,6 +36,9 @@ struct AgentOptions {
 // The error is one line for people, with the option or the file and key that it is about. `--help` is the caller's.
 std::expected<AgentOptions, std::string> parse_agent_options(const std::vector<std::string>& arguments);
 
+// The values of --device: lists of names, without those that come twice. The error is as above.
+std::expected<std::vector<std::string>, std::string> device_names(const std::vector<std::string>& lists);
+
 // For the help.
 boost::program_options::options_description agent_option_descriptions();
 

@@ -37,6 +37,8 @@ int status_command(const Arguments& arguments, const Output& output);
 int services_command(const Arguments& arguments, const Output& output);
 int flows_command(const Arguments& arguments, const Output& output);
 int counters_command(const Arguments& arguments, const Output& output);
+int check_command(const Arguments& arguments, const Output& output);
+int drain_command(const Arguments& arguments, const Output& output);
 int detach_command(const Arguments& arguments, const Output& output);
 int bench_command(const Arguments& arguments, const Output& output);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `shunt detach`: the node as it was before. Reads no map by its lay-out, so that it works with those of any build.
+// `shunt detach`: the node as it was before. Reads no map by its lay-out unless it is this build's, so that it works with
+// those of any build.
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -13,6 +14,8 @@
 
 #include "agent/command/options.h"
 #include "agent/datapath/attachment.h"
+#include "agent/datapath/drain.h"
+#include "agent/datapath/pin_directory.h"
 #include "agent/network/neighbours.h"
 #include "agent/report/pinned_maps.h"
 #include "agent/support/fd.h"
@@ -64,6 +67,20 @@ Status remove_maps(const std::string& pin_dir) {
     return {};
 }
 
+// The next agent begins afresh.
+Status end_drain(const std::string& pin_dir) {
+    const auto abi = pinned_abi(pin_dir);
+    if (!abi || *abi != SHUNT_ABI) {
+        return {};
+    }
+    const auto drain = DrainSwitch::open(pin_dir);
+    if (!drain) {
+        return std::unexpected(drain.error());
+    }
+    drain->set(DRAIN_NONE);
+    return {};
+}
+
 }  // namespace
 
 int detach_command(const Arguments& arguments, const Output& output) {
@@ -100,6 +117,9 @@ int detach_command(const Arguments& arguments, const Output& output) {
     }
     if (auto released = ManagedNeighbours().release_all(); !released) {
         output.error << "shunt detach: " << released.error().message() << " (ip neigh shows what stayed managed)\n";
+    }
+    if (auto ended = end_drain(pin_dir); !ended) {
+        return fail(kText.name, ended.error(), output);
     }
     for (const char* folder : {"/links", "/programs", "/show"}) {
         if (auto removed = remove_pins(pin_dir + folder); !removed) {

@@ -10,7 +10,7 @@ namespace shunt {
 namespace {
 
 // Commands to come: who types one of them shall not search for a misspelling.
-constexpr std::array kPlanned = {"explain", "monitor", "check", "verify", "drain"};
+constexpr std::array kPlanned = {"explain", "monitor", "verify"};
 
 // Levenshtein distance.
 std::size_t distance(std::string_view a, std::string_view b) {

@@ -85,7 +85,7 @@ std::string flows_text(const StatusReport& report) {
 
 void print_text(const StatusReport& report, const Output& output, bool wide) {
     const auto problems = report.problems();
-    const char* verdict = problems.empty() ? "OK" : "DEGRADED";
+    const char* verdict = problems.empty() ? "OK" : report.drain == DRAIN_NONE ? "DEGRADED" : "DRAINING";
     const char* colour = problems.empty() ? "\x1b[32m" : "\x1b[1;31m";
     std::ostream& out = output.out;
     out << "shunt " << text_of(report.agent.version) << "   node " << text_of(report.agent.node_name) << "   kernel "
@@ -124,6 +124,10 @@ void print_text(const StatusReport& report, const Output& output, bool wide) {
     }
 }
 
+const char* drain_word(control_drain drain) {
+    return drain == DRAIN_NONE ? "no" : drain == DRAIN_NEW_FLOWS ? "draining" : "detached";
+}
+
 const char* sync_word(agent_sync sync) {
     return sync == AGENT_SYNCED ? "synced" : sync == AGENT_WAITING ? "waiting" : "starting";
 }
@@ -152,6 +156,7 @@ json::value to_json(const StatusReport& report) {
         {"node", text_of(agent.node_name)},
         {"kernel", report.kernel},
         {"besideKubeProxy", true},
+        {"drain", drain_word(report.drain)},
         {"devices", devices},
         {"sync",
          {{"state", sync_word(agent.sync)},

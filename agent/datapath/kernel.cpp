@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/datapath/kernel.h"
 
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <sys/utsname.h>
 
 #include <cstdarg>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -41,6 +44,23 @@ int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) 
 }  // namespace
 
 std::uint32_t fib_lookup_source_flag() { return kernel_is_at_least(6, 7) ? kFibLookupSource : 0; }
+
+bool conntrack_answers_programs() {
+    constexpr const char* kQuestion = "bpf_xdp_ct_lookup";
+    const std::unique_ptr<btf, void (*)(btf*)> kernel(btf__load_vmlinux_btf(), btf__free);
+    if (!kernel) {
+        return false;
+    }
+    if (btf__find_by_name_kind(kernel.get(), kQuestion, BTF_KIND_FUNC) > 0) {
+        return true;
+    }
+    std::uint32_t id = 0;
+    if (bpf_btf_get_next_id(0, &id) != 0) {
+        return false;
+    }
+    const std::unique_ptr<btf, void (*)(btf*)> module(btf__load_module_btf("nf_conntrack", kernel.get()), btf__free);
+    return module && btf__find_by_name_kind(module.get(), kQuestion, BTF_KIND_FUNC) > 0;
+}
 
 void send_libbpf_to_log() { libbpf_set_print(log_libbpf); }
 

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "maps/slot.h"
 
 #include "forward.skel.h"  // last: it undefines _Static_assert
+#include "forward_beside.skel.h"
 
 namespace shunt {
 namespace {
@@ -25,6 +27,23 @@ namespace {
 bool is_pinned(const bpf_map* map) {
     const std::string name = bpf_map__name(map);
     return name != "scratch" && name.find('.') == std::string::npos;
+}
+
+// bpf/forward.bpf.c, or the same with the question to conntrack: programs and maps have the same names.
+forward_bpf* open_programs(bool ask_conntrack) {
+    auto* skeleton = static_cast<forward_bpf*>(std::calloc(1, sizeof(forward_bpf)));
+    if (skeleton == nullptr || forward_bpf__create_skeleton(skeleton) != 0) {
+        std::free(skeleton);
+        return nullptr;
+    }
+    if (ask_conntrack) {
+        skeleton->skeleton->data = forward_beside_bpf__elf_bytes(&skeleton->skeleton->data_sz);
+    }
+    if (bpf_object__open_skeleton(skeleton->skeleton, nullptr) != 0) {
+        forward_bpf__destroy(skeleton);
+        return nullptr;
+    }
+    return skeleton;
 }
 
 Status check_abi(const PinDirectory& pins) {
@@ -74,7 +93,12 @@ Result<Programs> Programs::load(const PinDirectory& pins, const ProgramOptions& 
     if (auto abi = check_abi(pins); !abi) {
         return std::unexpected(abi.error());
     }
-    Programs programs(forward_bpf__open());
+    const bool ask_conntrack = conntrack_answers_programs();
+    log::info("connections that netfilter translates already {}",
+              ask_conntrack ? "stay netfilter's, UDP included"
+                            : "stay netfilter's if they are TCP; UDP goes over to shunt (where conntrack is a module, asking it takes "
+                              "CAP_SYS_ADMIN)");
+    Programs programs(open_programs(ask_conntrack));
     forward_bpf* skeleton = programs.skeleton_;
     if (skeleton == nullptr) {
         return failure_errno("open programs", "");
@@ -157,10 +181,8 @@ int Programs::tc_egress() const { return bpf_program__fd(skeleton_->progs.tc_egr
 void CloseObject::operator()(bpf_object* object) const { bpf_object__close(object); }
 
 Result<BpfObject> Programs::open_again(const char* name, const std::string& slow_path_pin) const {
-    std::size_t size = 0;
-    const void* bytes = forward_bpf__elf_bytes(&size);
     LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = skeleton_->skeleton->name);
-    BpfObject object(bpf_object__open_mem(bytes, size, &options));
+    BpfObject object(bpf_object__open_mem(skeleton_->skeleton->data, skeleton_->skeleton->data_sz, &options));
     if (!object) {
         return failure_errno("open again", name);
     }
@@ -170,6 +192,7 @@ Result<BpfObject> Programs::open_again(const char* name, const std::string& slow
         const bpf_map* loaded = bpf_object__find_map_by_name(skeleton_->obj, map_name.c_str());
         int error = 0;
         if (bpf_map__is_internal(map)) {
+            std::size_t size = 0;
             const void* value = bpf_map__initial_value(const_cast<bpf_map*>(loaded), &size);
             error = bpf_map__set_initial_value(map, value, size);
         } else if (bpf_map__type(map) != BPF_MAP_TYPE_PROG_ARRAY) {

@@ -28,7 +28,7 @@ constexpr unsigned kUnansweredMs = 60000;
 
 class CurlExchange final : public HttpExchange {
 public:
-    CurlExchange(CURLM* multi, const ClusterAccess& access, const HttpRequest& request, HttpHandler& handler)
+    CurlExchange(CURLM* multi, const ClusterAccess& access, const HttpRequest& request, HttpAnswerHandler& handler)
         : multi_(multi), easy_(curl_easy_init()), handler_(handler), url_(access.server + request.target) {
         set(CURLOPT_ERRORBUFFER, error_text_.data());
         set(CURLOPT_PRIVATE, this);
@@ -180,7 +180,7 @@ private:
 
     CURLM* multi_;
     CURL* easy_;
-    HttpHandler& handler_;
+    HttpAnswerHandler& handler_;
     std::string url_;
     std::string ca_from_;
     curl_slist* headers_ = nullptr;
@@ -205,7 +205,7 @@ public:
 
     ~CurlClient() override { curl_multi_cleanup(multi_); }
 
-    std::unique_ptr<HttpExchange> start(const HttpRequest& request, HttpHandler& handler) override {
+    std::unique_ptr<HttpExchange> start(const HttpRequest& request, HttpAnswerHandler& handler) override {
         return std::make_unique<CurlExchange>(multi_, access_, request, handler);
     }
 

@@ -28,9 +28,9 @@ struct HttpHead {
     std::optional<std::chrono::seconds> retry_after;
 };
 
-class HttpHandler {
+class HttpAnswerHandler {
 public:
-    virtual ~HttpHandler() = default;
+    virtual ~HttpAnswerHandler() = default;
     virtual void on_head(const HttpHead& head) = 0;
     // A piece of the body, decompressed. False: enough, the rest is not wanted; on_end() follows, without an error.
     virtual bool on_body(std::string_view bytes) = 0;
@@ -48,7 +48,7 @@ class HttpTransport {
 public:
     virtual ~HttpTransport() = default;
     // The handler is called later, never from within. It has to live as long as the exchange.
-    virtual std::unique_ptr<HttpExchange> start(const HttpRequest& request, HttpHandler& handler) = 0;
+    virtual std::unique_ptr<HttpExchange> start(const HttpRequest& request, HttpAnswerHandler& handler) = 0;
 };
 
 class HttpClient : public HttpTransport {

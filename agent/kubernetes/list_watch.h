@@ -34,7 +34,7 @@ struct ListWatchTiming {
     std::function<SteadyClock::time_point()> now = SteadyClock::now;
 };
 
-class ListWatch final : private HttpHandler {
+class ListWatch final : private HttpAnswerHandler {
 public:
     // All but `resource` must outlive it. `token` yields the bearer token for the next request.
     ListWatch(Resource resource, HttpTransport& transport, std::function<Result<std::string>()> token, ObjectStore& store,

@@ -99,7 +99,12 @@ std::vector<std::string> StatusReport::problems() const {
         found.push_back("the API server is silent for " + duration(source_silence_s()) +
                         ": its last state is in force; look whether this node reaches it");
     }
-    if (devices.empty() && life.alive) {
+    if (drain == DRAIN_NEW_FLOWS) {
+        found.push_back("draining: new connections are left to kube-proxy, " + grouped(flows) +
+                        " flows go on; shunt drain --wait detaches when none is left, --cancel takes new ones again");
+    } else if (drain == DRAIN_DETACHED) {
+        found.push_back("drained: all is left to kube-proxy, no device has programs; shunt drain --cancel attaches again");
+    } else if (devices.empty() && life.alive) {
         found.push_back("nothing is attached to any device: the agent's log says why (--device names one)");
     }
     for (const DeviceRow& device : devices) {
@@ -131,11 +136,12 @@ Result<StatusReport> read_status(const PinnedMaps& maps, unsigned sample_ms) {
     auto devices = read_devices(maps);
     const auto services = read_service_maps(maps);
     const auto max_flows = maps.max_flows();
+    const auto drain = DrainSwitch::open(maps.fd("control"));
     std::this_thread::sleep_until(begin + std::chrono::milliseconds(sample_ms));
     const auto after = maps.events();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
 
-    if (const Error* error = first_error(before, state, devices, services, max_flows, after)) {
+    if (const Error* error = first_error(before, state, devices, services, max_flows, drain, after)) {
         return std::unexpected(*error);
     }
     report.agent = *state;
@@ -144,6 +150,7 @@ Result<StatusReport> read_status(const PinnedMaps& maps, unsigned sample_ms) {
     report.devices = std::move(*devices);
     report.totals = totals_of(*services);
     report.flows = services->flows.total;
+    report.drain = drain->state();
     report.max_flows = *max_flows;
     report.events = *after;
     for (std::size_t i = 0; i < EVENT_COUNT && sample_ms != 0; i++) {

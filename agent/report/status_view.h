@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/datapath/drain.h"
 #include "agent/report/device_view.h"
 #include "agent/report/pinned_maps.h"
 
@@ -32,6 +33,7 @@ struct ServiceTotals {
 struct StatusReport {
     agent_state agent{};
     AgentLife life;
+    control_drain drain = DRAIN_NONE;
     std::vector<DeviceRow> devices;
     ServiceTotals totals;
     std::uint64_t flows = 0;

@@ -224,6 +224,13 @@ static __always_inline enum verdict flow_open_remote(void *ctx, struct slow_path
     return flow_verdict(slow->service, flow_claim_port(slow), DROP_SNAT_PORTS_EXHAUSTED);
 }
 
+static __always_inline int is_draining(void)
+{
+    const struct control *control = control_get();
+
+    return control && control->drain != DRAIN_NONE;
+}
+
 // For the packet whose key is slow->request_key. VERDICT_CONTINUE: the flow is in the table.
 static __always_inline enum verdict flow_open(void *ctx, struct slow_path *slow)
 {
@@ -235,6 +242,8 @@ static __always_inline enum verdict flow_open(void *ctx, struct slow_path *slow)
     if (!frontend)
         return VERDICT_PASS;
     if (slow->request_key.protocol == TCP && !is_opening_syn(slow->flags))
+        return pass(PASSED_NO_FLOW);
+    if (is_draining())
         return pass(PASSED_NO_FLOW);
     slow->service = frontend->service;
     service = bpf_map_lookup_elem(&services, &slow->service);

@@ -194,7 +194,7 @@ void Datapath::reset(const Network& network) {
     slices_.clear();
     put_device(network.uplink, TRANSMIT_BY_XDP);
     put_device(network.storage, TRANSMIT_BY_XDP);
-    put(skeleton_->maps.control, __u32{0}, control{.abi = SHUNT_ABI, .route_epoch = 7, .heartbeat = tick_now()});
+    put(skeleton_->maps.control, __u32{0}, control{.abi = SHUNT_ABI, .route_epoch = 7, .heartbeat = tick_now(), .drain = DRAIN_NONE});
 }
 
 std::uint32_t Datapath::serve(const std::vector<Frontend>& frontends, const std::vector<BackendAt>& backends) {
@@ -271,12 +271,17 @@ void Datapath::remove_device(unsigned ifindex) {
 
 void Datapath::raise_route_epoch() {
     put(skeleton_->maps.control, __u32{0},
-        control{.abi = SHUNT_ABI, .route_epoch = route_epoch() + 1, .heartbeat = tick_now()});
+        control{.abi = SHUNT_ABI, .route_epoch = route_epoch() + 1, .heartbeat = tick_now(), .drain = DRAIN_NONE});
+}
+
+void Datapath::drain() {
+    put(skeleton_->maps.control, __u32{0},
+        control{.abi = SHUNT_ABI, .route_epoch = route_epoch(), .heartbeat = tick_now(), .drain = DRAIN_NEW_FLOWS});
 }
 
 void Datapath::set_heartbeat_age(std::uint32_t ticks) {
     put(skeleton_->maps.control, __u32{0},
-        control{.abi = SHUNT_ABI, .route_epoch = route_epoch(), .heartbeat = tick_now() - ticks});
+        control{.abi = SHUNT_ABI, .route_epoch = route_epoch(), .heartbeat = tick_now() - ticks, .drain = DRAIN_NONE});
 }
 
 std::uint32_t Datapath::route_epoch() const {

@@ -138,6 +138,7 @@ public:
     void remove_device(unsigned ifindex);
     void raise_route_epoch();
     void set_heartbeat_age(std::uint32_t ticks);
+    void drain();  // new flows are left to the stack until reset()
 
     Outcome run(Program program, const Device& device, std::span<const std::uint8_t> frame, RunOptions options = {});
     Outcome run(Program program, const Device& device, const packet::Packet& packet, RunOptions options = {}) {

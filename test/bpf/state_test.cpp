@@ -181,6 +181,26 @@ TEST_P(TcpLife, OnlySynOpens) {
     expect_flows({});
 }
 
+TEST_P(TcpLife, DrainingNodeOpensNothingAndForwardsOn) {
+    for (const Where where : BOTH) {
+        datapath().reset(network());
+        open(where);
+        establish();
+        datapath().drain();
+        client_sends(PSH | ACK, FLOW_ESTABLISHED);
+        backend_sends(PSH | ACK, FLOW_ESTABLISHED);
+        const Packet another = packet(from_router(), dialled(CLIENT_PORT + 1), SYN);
+        expect(come_in(another), Verdict::PASSED, another, {PASSED_NO_FLOW});
+        expect_state(FLOW_ESTABLISHED);
+        client_sends(FIN | ACK, FLOW_CLOSING);
+        backend_sends(FIN | ACK, FLOW_CLOSING);
+        // The client dials again from the same port: that is a new connection.
+        const Packet again = request(SYN);
+        expect(come_in(again), Verdict::PASSED, again, {FLOW_REOPENED, PASSED_NO_FLOW});
+        expect_flows({});
+    }
+}
+
 // Congestion notification is negotiated in the SYN (RFC 3168).
 TEST_P(TcpLife, SynWithEcnOpens) {
     serve({local(a1)});
@@ -195,6 +215,19 @@ TEST_P(UdpLife, FirstReplyEstablishes) {
         backend_sends(0, FLOW_ESTABLISHED);
         client_sends(0, FLOW_ESTABLISHED);
         backend_sends(0, FLOW_ESTABLISHED);
+    }
+}
+
+TEST_P(UdpLife, DrainingNodeOpensNothingAndForwardsOn) {
+    for (const Where where : BOTH) {
+        datapath().reset(network());
+        open(where);
+        datapath().drain();
+        backend_sends(0, FLOW_ESTABLISHED);
+        client_sends(0, FLOW_ESTABLISHED);
+        const Packet another = packet(from_router(), dialled(CLIENT_PORT + 1), 0);
+        expect(come_in(another), Verdict::PASSED, another, {PASSED_NO_FLOW});
+        expect_state(FLOW_ESTABLISHED);
     }
 }
 

@@ -13,7 +13,7 @@ class FakeExchange final : public HttpExchange {};
 
 class FakeTransport final : public HttpTransport {
 public:
-    std::unique_ptr<HttpExchange> start(const HttpRequest& request, HttpHandler& handler) override {
+    std::unique_ptr<HttpExchange> start(const HttpRequest& request, HttpAnswerHandler& handler) override {
         requests.push_back(request);
         handler_ = &handler;
         return std::make_unique<FakeExchange>();
@@ -23,12 +23,12 @@ public:
         handler_->on_body(body);
         handler_->on_end(std::nullopt);
     }
-    HttpHandler& handler() { return *handler_; }
+    HttpAnswerHandler& handler() { return *handler_; }
 
     std::vector<HttpRequest> requests;
 
 private:
-    HttpHandler* handler_ = nullptr;
+    HttpAnswerHandler* handler_ = nullptr;
 };
 
 class ListWatchTest : public testing::Test {

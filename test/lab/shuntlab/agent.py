@@ -43,10 +43,12 @@ class Agent:
         self.log_path = log
         self.mode = mode
         self.more_arguments: tuple[str, ...] = ()
+        self.run_by: tuple[str, ...] = ()  # the command that runs the agent, if not the lab itself
         self.process: subprocess.Popen | None = None
 
     def argv(self) -> list[str]:
         return [
+            *self.run_by,
             str(self.binary),
             "agent",
             *self.source,

@@ -28,6 +28,7 @@ http {{
 _POD = """\
     log_format seen '$msec [$remote_addr]:$remote_port $request_uri';
     access_log {folder}/access.log seen;
+    keepalive_requests 1000000;
     server {{
         listen 80 backlog=2048;
         listen [::]:80 backlog=2048;
