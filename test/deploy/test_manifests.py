@@ -23,10 +23,12 @@ KINDS = {
     "ServiceAccount": "io.k8s.api.core.v1.ServiceAccount",
 }
 
-# Every request that the agent makes of the API server: (group, resource, verb).
+# Every request that the agent makes of the API server, (group, resource, verb): it lists and watches what resource.cpp names.
 REQUESTS = {
-    (group, resource, verb)
-    for group, resource in (("", "services"), ("discovery.k8s.io", "endpointslices"), ("", "nodes"))
+    (group or "", resource, verb)
+    for group, resource in re.findall(
+        r'\.path = "/api(?:s/([^/"]+))?/v1/([^/"]+)"', (PROJECT / "agent/kubernetes/resource.cpp").read_text()
+    )
     for verb in ("list", "watch")
 }
 
@@ -35,7 +37,8 @@ SLOTS_BYTES = 16 << 20  # maps/slot.h
 
 
 def documents() -> list[dict]:
-    files = sorted(DEPLOY.glob("*.yaml"))
+    """For the API server; alerts.yaml is Prometheus'."""
+    files = sorted(set(DEPLOY.glob("*.yaml")) - {DEPLOY / "alerts.yaml"})
     return [document for file in files for document in yaml.safe_load_all(file.read_text()) if document]
 
 
@@ -92,6 +95,7 @@ class Manifests(unittest.TestCase):
             for resource in rule["resources"]
             for verb in rule["verbs"]
         }
+        self.assertEqual(len(REQUESTS), 6, REQUESTS)
         self.assertEqual(granted, REQUESTS)
         binding, account = the("ClusterRoleBinding"), the("ServiceAccount")["metadata"]
         self.assertEqual(binding["roleRef"]["name"], the("ClusterRole")["metadata"]["name"])
