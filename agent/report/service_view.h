@@ -75,7 +75,6 @@ struct ServiceMaps {
     FlowCounts flows;
 };
 
-Result<FlowCounts> count_flows(const PinnedMaps& maps);
 Result<ServiceMaps> read_service_maps(const PinnedMaps& maps);
 
 // In order of namespace, name, port, protocol.
