@@ -35,6 +35,7 @@ class BesideKubeProxy(LabCase):
         self.agent.stop()
         self.agent.read("detach")
         self.ask_anew(21900)
+        time.sleep(2)  # all go on without shunt
         self.judge("iptables: made before shunt attached", before.stop(), CONNECTIONS)
         self.judge("iptables: made while it drained", after.stop(), CONNECTIONS)
         self.judge_datagrams("iptables", datagrams.stop())
