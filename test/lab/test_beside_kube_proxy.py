@@ -31,6 +31,7 @@ class BesideKubeProxy(LabCase):
     def test_iptables(self):
         """As far as `drain`; then shunt's connections end with it."""
         before, datagrams, during, after = self.take_over_and_drain("iptables", 21000)
+        time.sleep(2)  # all go on through the drain
         self.judge("iptables: made through shunt, on through drain", during.stop(), CONNECTIONS)
         self.agent.stop()
         self.agent.read("detach")
