@@ -6,8 +6,8 @@
 #include "agent/command/options.h"
 #include "agent/datapath/attachment.h"
 #include "agent/datapath/drain.h"
+#include "agent/datapath/flow_pair.h"
 #include "agent/report/pinned_maps.h"
-#include "agent/report/service_view.h"
 #include "agent/report/words.h"
 
 namespace shunt {
@@ -27,15 +27,22 @@ constexpr std::chrono::milliseconds kPoll{500};
 // What the agent had begun to attach before it could see that the node is detached is done by then.
 constexpr std::chrono::milliseconds kAgentSettles{1500};
 
+std::uint64_t count_flows(const FlowTables& tables) {
+    std::uint64_t flows = 0;
+    tables.walk([&](const auto& flow) { flows += is_request(flow.key); });
+    return flows;
+}
+
 Result<std::uint64_t> wait_for_no_flow(const PinnedMaps& maps, double seconds) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+    const auto tables = maps.flows();
+    if (!tables) {
+        return std::unexpected(tables.error());
+    }
     while (true) {
-        const auto found = read_service_maps(maps);
-        if (!found) {
-            return std::unexpected(found.error());
-        }
-        if (found->flows.total == 0 || std::chrono::steady_clock::now() >= deadline) {
-            return found->flows.total;
+        const std::uint64_t flows = count_flows(*tables);
+        if (flows == 0 || std::chrono::steady_clock::now() >= deadline) {
+            return flows;
         }
         std::this_thread::sleep_for(kPoll);
     }
