@@ -2,7 +2,6 @@
 #include "agent/bench/datapath.h"
 
 #include <bpf/bpf.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstring>
@@ -12,6 +11,7 @@
 #include "maps/backend.h"
 #include "maps/control.h"
 #include "maps/device.h"
+#include "agent/support/clock.h"
 #include "maps/frontend.h"
 #include "maps/service.h"
 #include "maps/slot.h"
@@ -22,13 +22,6 @@ namespace {
 constexpr std::uint32_t kServed = 1;
 constexpr std::uint32_t kEmpty = 2;
 constexpr std::uint32_t kSlots = 4 * kRemoteBackends;
-
-std::uint32_t tick_now() {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    const auto ns = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-    return static_cast<std::uint32_t>(ns >> TICK_SHIFT);
-}
 
 }  // namespace
 
@@ -175,7 +168,7 @@ Status Datapath::tend() const {
         return failure_errno("read scratch map", "control");
     }
     entry.abi = SHUNT_ABI;
-    entry.heartbeat = tick_now();
+    entry.heartbeat = static_cast<std::uint32_t>(monotonic_ns() >> TICK_SHIFT);
     if (auto made = put("control", &zero, &entry); !made) {
         return made;
     }

@@ -1,36 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // One external device: what its driver does for XDP, and who else is on it.
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "agent/check/check.h"
+#include "agent/datapath/kernel.h"
 #include "agent/datapath/pin_directory.h"
+#include "agent/network/driver.h"
 #include "agent/support/fd.h"
 
 namespace shunt {
 namespace {
 
 constexpr std::uint32_t kEthtoolFlagLro = 1U << 15;  // ETH_FLAG_LRO
-
-template <typename Command>
-bool ask_ethtool(const std::string& device, Command& command) {
-    const Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    ifreq request{};
-    if (!fd || device.size() >= sizeof(request.ifr_name)) {
-        return false;
-    }
-    std::memcpy(request.ifr_name, device.data(), device.size());
-    request.ifr_data = reinterpret_cast<char*>(&command);
-    return ioctl(fd.get(), SIOCETHTOOL, &request) == 0;
-}
 
 std::uint32_t our_xdp_program(const std::string& pin_dir, unsigned ifindex) {
     const Fd link(bpf_obj_get(link_pin(pin_dir, "xdp", static_cast<int>(ifindex)).c_str()));
@@ -39,16 +23,11 @@ std::uint32_t our_xdp_program(const std::string& pin_dir, unsigned ifindex) {
     return link && bpf_obj_get_info_by_fd(link.get(), &info, &length) == 0 ? info.prog_id : 0;
 }
 
-std::uint32_t xdp_program(unsigned ifindex) {
-    LIBBPF_OPTS(bpf_xdp_query_opts, query);
-    return bpf_xdp_query(static_cast<int>(ifindex), 0, &query) == 0 ? query.prog_id : 0;
-}
-
 // XDP needs queues of its own to send by.
 void check_queues(const ExternalDevice& device, Findings& found) {
     ethtool_channels channels{};
     channels.cmd = ETHTOOL_GCHANNELS;
-    if (device.driver != "ena" || !ask_ethtool(device.name, channels) || channels.max_combined == 0) {
+    if (device.driver != "ena" || !ask_ethtool(device.name, &channels) || channels.max_combined == 0) {
         return;
     }
     if (channels.combined_count > channels.max_combined / 2) {
@@ -63,14 +42,14 @@ void check_queues(const ExternalDevice& device, Findings& found) {
 void check_offloads(const ExternalDevice& device, Findings& found) {
     ethtool_value flags{};
     flags.cmd = ETHTOOL_GFLAGS;
-    if (ask_ethtool(device.name, flags) && (flags.data & kEthtoolFlagLro) != 0) {
+    if (ask_ethtool(device.name, &flags) && (flags.data & kEthtoolFlagLro) != 0) {
         found.push_back({Level::warning, device.name, "LRO is on: many drivers refuse XDP with it, and joined segments cannot be forwarded",
                          "ethtool -K " + device.name + " lro off"});
     }
 }
 
 void check_others(const ExternalDevice& device, const std::string& pin_dir, Findings& found) {
-    const std::uint32_t there = xdp_program(device.ifindex);
+    const std::uint32_t there = xdp_program_on(static_cast<int>(device.ifindex));
     if (there != 0 && there != our_xdp_program(pin_dir, device.ifindex)) {
         const std::string id = std::to_string(there);
         found.push_back({Level::note, device.name,

@@ -29,6 +29,7 @@
 #include "agent/serve/refusal.h"
 #include "agent/serve/serving.h"
 #include "agent/source/manifest_directory.h"
+#include "agent/support/clock.h"
 #include "agent/support/log.h"
 #include "agent/support/memory_limit.h"
 #include "maps/control.h"
@@ -51,6 +52,14 @@ ServeOptions serve_options(const AgentOptions& options) {
         .pin_dir = options.pin_dir,
         .snat_ports = options.snat_port_max - options.snat_port_min + 1U,
     };
+}
+
+// The own Node's addresses and the devices that were named.
+DeviceSelection device_selection(const AgentOptions& options, const Source& source) {
+    const auto& nodes = source.snapshot().nodes;
+    const auto node = nodes.find(options.node_name);
+    return {.node_addresses = node == nodes.end() ? std::vector<IpAddress>() : node->second.internal_ips,
+            .names = options.devices};
 }
 
 class Agent {
@@ -99,12 +108,6 @@ public:
     }
 
 private:
-    const Node* own_node() const {
-        const auto& nodes = source_.snapshot().nodes;
-        const auto found = nodes.find(options_.node_name);
-        return found == nodes.end() ? nullptr : &found->second;
-    }
-
     void beat() {
         programs_.control_page()->heartbeat = static_cast<std::uint32_t>(monotonic_ns() >> TICK_SHIFT);
         report_.state().source_silence_s = static_cast<std::uint32_t>(source_.silence().count());
@@ -135,11 +138,7 @@ private:
         if (drain_ == DRAIN_DETACHED) {
             return;
         }
-        DeviceSelection selection;
-        if (const Node* node = own_node()) {
-            selection.node_addresses = node->internal_ips;
-        }
-        selection.names = options_.devices;
+        const DeviceSelection selection = device_selection(options_, source_);
         if (selection.node_addresses.empty() && selection.names.empty()) {
             return;  // nothing is taken off for want of knowledge
         }
@@ -198,7 +197,7 @@ private:
             .snat_port_min = options_.snat_port_min,
             .snat_port_max = options_.snat_port_max,
             .prune = source_.knows_everything(),
-            .now_ns = monotonic_ns(),
+            .now_ns = began_ns,
         };
         const auto done = sync_.sync(source_.snapshot(), change, options);
         pruned_ = options.prune;
@@ -404,12 +403,7 @@ std::uint32_t choose_max_flows(const AgentOptions& options) {
 
 // What `shunt check` would say, as far as it is not as it should be.
 void log_preflight(const AgentOptions& options, const Source& source, std::uint32_t max_flows) {
-    DeviceSelection selection{.node_addresses = {}, .names = options.devices};
-    const auto& nodes = source.snapshot().nodes;
-    if (const auto node = nodes.find(options.node_name); node != nodes.end()) {
-        selection.node_addresses = node->second.internal_ips;
-    }
-    const auto devices = discover(selection);
+    const auto devices = discover(device_selection(options, source));
     const Findings findings = check_machine({.pin_dir = options.pin_dir,
                                              .devices = devices ? *devices : std::vector<ExternalDevice>(),
                                              .snat_ports = {options.snat_port_min, options.snat_port_max},

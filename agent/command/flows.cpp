@@ -8,6 +8,7 @@
 #include "agent/report/service_view.h"
 #include "agent/report/status_view.h"
 #include "agent/report/table.h"
+#include "agent/support/clock.h"
 #include "agent/support/number.h"
 
 namespace shunt {
@@ -164,7 +165,7 @@ int flows_command(const Arguments& arguments, const Output& output) {
             return kExitFailed;
         }
     }
-    const auto flows = read_flows(*maps, filter, monotonic_now_ns());
+    const auto flows = read_flows(*maps, filter, monotonic_ns());
     if (!flows) {
         return fail(kText.name, flows.error(), output);
     }

@@ -2,11 +2,11 @@
 #include "agent/datapath/agent_report.h"
 
 #include <bpf/bpf.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cstring>
 
+#include "agent/support/clock.h"
 #include "agent/support/log.h"
 
 namespace shunt {
@@ -19,12 +19,6 @@ void copy_text(char (&to)[size], const std::string& text) {
 }
 
 }  // namespace
-
-std::uint64_t monotonic_ns() {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1000000000ULL + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 AgentReport::AgentReport(int map, const std::string& node_name, const std::string& source) : map_(map) {
     const std::uint32_t zero = 0;

@@ -9,8 +9,6 @@
 
 namespace shunt {
 
-std::uint64_t monotonic_ns();
-
 class AgentReport {
 public:
     // `map`: descriptor of `agent_state`, not owned. An earlier agent's last change stays known.

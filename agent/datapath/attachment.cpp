@@ -8,6 +8,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "agent/datapath/kernel.h"
 #include "agent/support/log.h"
 
 namespace shunt {
@@ -70,10 +71,10 @@ Result<int> create_and_pin(const std::string& path, int ifindex, int program, bp
 }
 
 std::string xdp_refusal(int ifindex, int error) {
-    LIBBPF_OPTS(bpf_xdp_query_opts, query);
-    if ((error == EBUSY || error == EEXIST) && bpf_xdp_query(ifindex, 0, &query) == 0 && query.prog_id != 0) {
-        return "XDP is taken by program id " + std::to_string(query.prog_id) + " (bpftool prog show id " +
-               std::to_string(query.prog_id) + "): tc serves this device";
+    const std::uint32_t there = xdp_program_on(ifindex);
+    if ((error == EBUSY || error == EEXIST) && there != 0) {
+        return "XDP is taken by program id " + std::to_string(there) + " (bpftool prog show id " + std::to_string(there) +
+               "): tc serves this device";
     }
     if (error == EOPNOTSUPP) {
         return "the driver has no native XDP: tc serves this device";

@@ -6,7 +6,6 @@
 #include <bpf/libbpf.h>
 #include <sys/utsname.h>
 
-#include <cstdarg>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -28,17 +27,7 @@ bool kernel_is_at_least(int major, int minor) {
 }
 
 int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
-    if (level == LIBBPF_DEBUG) {
-        return 0;
-    }
-    char text[1024];
-    int length = std::vsnprintf(text, sizeof(text), format, arguments);
-    std::string line(text);
-    while (!line.empty() && line.back() == '\n') {
-        line.pop_back();
-    }
-    log::debug("{}", line);
-    return length;
+    return level == LIBBPF_DEBUG ? 0 : log_library_words(format, arguments);
 }
 
 }  // namespace
@@ -60,6 +49,22 @@ bool conntrack_answers_programs() {
     }
     const std::unique_ptr<btf, void (*)(btf*)> module(btf__load_module_btf("nf_conntrack", kernel.get()), btf__free);
     return module && btf__find_by_name_kind(module.get(), kQuestion, BTF_KIND_FUNC) > 0;
+}
+
+int log_library_words(const char* format, va_list arguments) {
+    char text[1024];
+    const int length = std::vsnprintf(text, sizeof(text), format, arguments);
+    std::string line(text);
+    while (!line.empty() && line.back() == '\n') {
+        line.pop_back();
+    }
+    log::debug("{}", line);
+    return length;
+}
+
+std::uint32_t xdp_program_on(int ifindex) {
+    LIBBPF_OPTS(bpf_xdp_query_opts, query);
+    return bpf_xdp_query(ifindex, 0, &query) == 0 ? query.prog_id : 0;
 }
 
 void send_libbpf_to_log() { libbpf_set_print(log_libbpf); }

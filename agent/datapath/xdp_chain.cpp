@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "agent/datapath/kernel.h"
 #include "agent/support/log.h"
 
 namespace shunt {
@@ -26,29 +27,13 @@ using Dispatcher = std::unique_ptr<xdp_multiprog, decltype(&xdp_multiprog__close
 using Program = std::unique_ptr<xdp_program, decltype(&xdp_program__close)>;
 
 int log_libxdp(libxdp_print_level level, const char* format, va_list arguments) {
-    if (level == LIBXDP_DEBUG) {
-        return 0;
-    }
-    char text[512];
-    const int length = std::vsnprintf(text, sizeof(text), format, arguments);
-    std::string line(text);
-    while (!line.empty() && line.back() == '\n') {
-        line.pop_back();
-    }
-    log::debug("{}", line);
-    return length;
-}
-
-// The id of what stands on the device; 0: nothing does.
-std::uint32_t program_on(int ifindex) {
-    LIBBPF_OPTS(bpf_xdp_query_opts, query);
-    return bpf_xdp_query(ifindex, 0, &query) == 0 ? query.prog_id : 0;
+    return level == LIBXDP_DEBUG ? 0 : log_library_words(format, arguments);
 }
 
 // Empty if there is none.
 Dispatcher dispatcher_of(int ifindex) {
     Dispatcher none(nullptr, xdp_multiprog__close);
-    if (program_on(ifindex) == 0) {
+    if (xdp_program_on(ifindex) == 0) {
         return none;
     }
     libxdp_set_print(log_libxdp);
@@ -156,7 +141,7 @@ bool XdpChain::has_place(int ifindex) {
     if (place == places_.end()) {
         return false;
     }
-    const std::uint32_t dispatcher = program_on(ifindex);
+    const std::uint32_t dispatcher = xdp_program_on(ifindex);
     if (dispatcher != 0 && dispatcher == place->second.dispatcher) {
         return true;
     }

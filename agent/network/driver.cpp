@@ -64,16 +64,20 @@ std::optional<XdpFeatures> read_xdp_features() {
     return error == 0 ? std::optional(std::move(features)) : std::nullopt;
 }
 
-std::string driver_name(const std::string& device) {
+bool ask_ethtool(const std::string& device, void* command) {
     const Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
     ifreq request = {};
     if (!fd || device.size() >= sizeof(request.ifr_name)) {
-        return {};
+        return false;
     }
     std::copy(device.begin(), device.end(), request.ifr_name);
-    request.ifr_data = reinterpret_cast<char*>(&info);
-    if (::ioctl(fd.get(), SIOCETHTOOL, &request) != 0) {
+    request.ifr_data = static_cast<char*>(command);
+    return ::ioctl(fd.get(), SIOCETHTOOL, &request) == 0;
+}
+
+std::string driver_name(const std::string& device) {
+    ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+    if (!ask_ethtool(device, &info)) {
         return {};
     }
     return {info.driver, ::strnlen(info.driver, sizeof(info.driver))};

@@ -18,6 +18,10 @@ inline constexpr std::uint64_t XDP_FEATURE_TRANSMIT = 4;  // others may redirect
 // nullopt: the kernel can't say, before 6.3.
 std::optional<XdpFeatures> read_xdp_features();
 
+// Fills `command`, a struct of linux/ethtool.h that begins with its number. False: there is no such device, or its
+// driver does not know the command.
+bool ask_ethtool(const std::string& device, void* command);
+
 // "ena", "veth", …; empty for devices without ethtool.
 std::string driver_name(const std::string& device);
 

@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <sys/utsname.h>
-#include <time.h>
 
 #include <cerrno>
 #include <chrono>
@@ -12,6 +11,7 @@
 #include "agent/report/first_error.h"
 #include "agent/report/service_view.h"
 #include "agent/report/words.h"
+#include "agent/support/clock.h"
 #include "maps/control.h"
 
 namespace shunt {
@@ -31,7 +31,7 @@ Result<agent_state> read_agent(const PinnedMaps& maps) {
     if (!state || state->heartbeat_ns == 0 || process_exists(state->pid)) {
         return state;
     }
-    const std::uint64_t age = monotonic_now_ns() - state->heartbeat_ns;
+    const std::uint64_t age = monotonic_ns() - state->heartbeat_ns;
     if (age < kMissedBeatNs) {
         std::this_thread::sleep_for(std::chrono::nanoseconds(kMissedBeatNs - age));
         state = maps.agent();
@@ -54,12 +54,6 @@ ServiceTotals totals_of(const ServiceMaps& maps) {
 }
 
 }  // namespace
-
-std::uint64_t monotonic_now_ns() {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1000000000ULL + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 AgentLife agent_life(const agent_state& state, std::uint64_t now_ns) {
     AgentLife life;
@@ -145,7 +139,7 @@ Result<StatusReport> read_status(const PinnedMaps& maps, unsigned sample_ms) {
         return std::unexpected(*error);
     }
     report.agent = *state;
-    report.now_ns = monotonic_now_ns();
+    report.now_ns = monotonic_ns();
     report.life = agent_life(*state, report.now_ns);
     report.devices = std::move(*devices);
     report.totals = totals_of(*services);

@@ -53,8 +53,6 @@ struct StatusReport {
     bool is_synced() const;  // what `--wait` waits for: synced by a living agent, and attached
 };
 
-std::uint64_t monotonic_now_ns();
-
 AgentLife agent_life(const agent_state& state, std::uint64_t now_ns);
 
 // Takes `sample_ms` for the rates; 0: no rates. Up to 1.5 s more if the agent's process is not found.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/serve/proxy_health.h"
+#include "agent/support/clock.h"
 
 #include <fmt/core.h>
-#include <time.h>
 
 #include <algorithm>
 #include <ctime>
@@ -26,10 +26,7 @@ std::string text_of(std::chrono::system_clock::time_point when) {
 }  // namespace
 
 Moment Moment::now() {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return {static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec),
-            std::chrono::system_clock::now()};
+    return {shunt::monotonic_ns(), std::chrono::system_clock::now()};
 }
 
 void ProxyHealth::queued(const Moment& now) {

@@ -8,6 +8,7 @@
 #include "agent/serve/datapath_metrics.h"
 #include "agent/serve/process_metrics.h"
 #include "agent/serve/refusal.h"
+#include "agent/support/clock.h"
 #include "agent/support/log.h"
 
 namespace shunt {
@@ -43,7 +44,7 @@ Serving::Serving(boost::asio::io_context& loop, ServeOptions options, std::funct
     : options_(std::move(options)),
       facts_(std::move(facts)),
       sync_metrics_(Moment::now()),
-      health_node_ports_(loop, [this] { return health_.is_healthy(Moment::now().monotonic_ns); }) {
+      health_node_ports_(loop, [this] { return health_.is_healthy(monotonic_ns()); }) {
     raise_descriptor_limit();
     if (options_.healthz) {
         listeners_.emplace_back(
@@ -125,7 +126,7 @@ HttpResponse Serving::answer_metrics(std::string_view path) {
     if (path != "/metrics") {
         return not_found("/metrics");
     }
-    const std::uint64_t now_ns = Moment::now().monotonic_ns;
+    const std::uint64_t now_ns = monotonic_ns();
     if (metrics_text_.empty() || now_ns - metrics_at_ns_ >= kMetricsGoodForNs) {
         metrics_text_ = metrics_text();
         metrics_at_ns_ = now_ns;
@@ -134,14 +135,14 @@ HttpResponse Serving::answer_metrics(std::string_view path) {
 }
 
 std::string Serving::metrics_text() {
-    const std::uint64_t begin_ns = Moment::now().monotonic_ns;
+    const std::uint64_t begin_ns = monotonic_ns();
     MetricPage page;
     add_agent_metrics(page);
     sync_metrics_.add_to(page, health_);
     add_map_metrics(page);
     add_process_metrics(page);
     put(page.gauge("shunt_scrape_duration_seconds", "How long it took to gather this text, in the agent's event loop."),
-        static_cast<double>(Moment::now().monotonic_ns - begin_ns) / 1e9);
+        static_cast<double>(monotonic_ns() - begin_ns) / 1e9);
     return page.text();
 }
 

@@ -20,6 +20,7 @@
 #include "maps/device.h"
 #include "maps/event.h"
 #include "agent/datapath/flow_table.h"
+#include "agent/support/clock.h"
 #include "maps/flow.h"
 #include "maps/flow_place.h"
 #include "maps/frontend.h"
@@ -63,7 +64,7 @@ __be32 be32(const char* address) {
 
 recipe make_recipe(next_hop hop, flow_state state, std::uint16_t service) {
     recipe value{};
-    value.last_seen = static_cast<std::uint16_t>(monotonic_now_ns() >> TICK_SHIFT);
+    value.last_seen = static_cast<std::uint16_t>(monotonic_ns() >> TICK_SHIFT);
     value.service = service;
     value.next_hop = hop;
     value.state = state;
@@ -263,7 +264,7 @@ void PinnedNode::fill() {
     put_flow(flow);
 
     agent_state state{};
-    state.started_ns = monotonic_now_ns();
+    state.started_ns = monotonic_ns();
     state.heartbeat_ns = state.started_ns;
     state.pid = static_cast<__u32>(getpid());
     state.sync = AGENT_SYNCED;
