@@ -93,7 +93,9 @@ static __noinline int xdp_slow_follow(struct xdp_md *ctx)
     return xdp_finish(&packet, process(&packet, STEP_SLOW_FOLLOW));
 }
 
-SEC("xdp.frags")
+// Its loader adds the flag of xdp.frags, which the programs of one table must agree on: as part of an XDP chain it must
+// not have it, and libbpf 1.1 never takes off what a section's name says.
+SEC("xdp")
 int xdp_slow(struct xdp_md *ctx)
 {
     struct packet packet = {.ctx = ctx};

@@ -110,6 +110,9 @@ Result<Object> load_object(const std::string& name, const void* bytes, std::size
         unused != nullptr) {
         bpf_program__set_autoload(unused, false);
     }
+    if (bpf_program* slow = bpf_object__find_program_by_name(object.get(), "xdp_slow"); slow != nullptr) {
+        bpf_program__set_flags(slow, BPF_F_XDP_HAS_FRAGS);
+    }
     size(*object);
     if (const int error = bpf_object__load(object.get()); error != 0) {
         return failure_errno("load programs", name, error);

@@ -107,6 +107,7 @@ Result<Programs> Programs::load(const PinDirectory& pins, const ProgramOptions& 
     skeleton->rodata->snat_port_count = options.snat_port_max - options.snat_port_min + 1;
     skeleton->rodata->fib_lookup_source_flag = fib_lookup_source_flag();
     skeleton->rodata->strongly_ordered = kStronglyOrdered;
+    bpf_program__set_flags(skeleton->progs.xdp_slow, BPF_F_XDP_HAS_FRAGS);
     bpf_map__set_max_entries(skeleton->maps.flows4, flow_blocks(options.max_flows));
     bpf_map__set_max_entries(skeleton->maps.flows6, flow_blocks(options.max_flows));
 
@@ -211,7 +212,6 @@ Result<BpfObject> Programs::open_again(const char* name, const std::string& slow
         bpf_program__set_autoload(program, its_name == name || its_name.find("_slow") != std::string_view::npos);
         if (its_name == "xdp_slow") {
             bpf_program__set_expected_attach_type(program, bpf_attach_type{});
-            bpf_program__set_flags(program, bpf_program__flags(program) & ~BPF_F_XDP_HAS_FRAGS);
         }
     }
     return object;

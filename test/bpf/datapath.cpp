@@ -140,6 +140,7 @@ forward_bpf* load(const Datapath::Options& options) {
     bpf_map__set_max_entries(skeleton->maps.slots, 8192);
     bpf_map__set_max_entries(skeleton->maps.flows4, options.flow_blocks);
     bpf_map__set_max_entries(skeleton->maps.flows6, options.flow_blocks);
+    bpf_program__set_flags(skeleton->progs.xdp_slow, BPF_F_XDP_HAS_FRAGS);
     skeleton->rodata->strongly_ordered = kStronglyOrdered;
     skeleton->rodata->snat_port_min = options.snat_port_min;
     skeleton->rodata->snat_port_count = options.snat_port_count;
