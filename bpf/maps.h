@@ -7,6 +7,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "maps/affinity.h"
 #include "maps/agent_state.h"
 #include "maps/backend.h"
 #include "maps/control.h"
@@ -17,6 +18,8 @@
 #include "maps/frontend.h"
 #include "maps/service.h"
 #include "maps/slot.h"
+#include "maps/source_range.h"
+#include "maps/unanswered.h"
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -41,6 +44,28 @@ struct {
     __type(key, __u32);
     __type(value, struct service_counters);
 } service_counters SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, SOURCE_RANGES_MAX);
+    __type(key, struct source_range_key);
+    __type(value, struct source_range);
+} source_ranges SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, AFFINITY_MAX);
+    __type(key, struct affinity_key);
+    __type(value, struct affinity);
+} affinity SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, UNANSWERED_MAX);
+    __type(key, struct unanswered_key);
+    __type(value, struct unanswered);
+} unanswered SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

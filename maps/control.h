@@ -6,7 +6,7 @@
 
 // Raised whenever a pinned map's layout or meaning changes. An agent that finds another number refuses
 // the pin directory and names the next step.
-#define SHUNT_ABI 2u
+#define SHUNT_ABI 3u
 
 // A tick is CLOCK_MONOTONIC >> TICK_SHIFT: 2^30 ns, about 1.07 s.
 #define TICK_SHIFT 30
@@ -28,5 +28,7 @@ struct control {
     __u32 route_epoch;  // only the low 16 bits count; a recipe of another epoch asks the FIB once more
     __u32 heartbeat;    // tick of the agent's last sign of life
     __u32 drain;        // enum control_drain
+    __u32 vips;         // FRONTEND_ADDRESS entries of `frontends`; 0: nobody need look for one
+    __u32 pad;          // 0
 };
-SHUNT_ASSERT_SIZE(struct control, 16);
+SHUNT_ASSERT_SIZE(struct control, 24);

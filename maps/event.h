@@ -16,6 +16,7 @@ enum event_kind {
     EVENT_FORWARDED,  // did what shunt is for
     EVENT_FLOW,       // something happened to a flow
     EVENT_PASSED,     // left to the stack, unmodified
+    EVENT_ANSWERED,   // in the name of a frontend, by shunt itself
     EVENT_DROPPED,
 };
 

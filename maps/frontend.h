@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// `frontends`: (address, port, protocol) as a client dials it -> service. Written by the agent, read by
-// the slow path for a packet without a flow. A miss: the packet is not ours and passes untouched.
+// `frontends`: (address, port, protocol) as a client dials it -> service. Written by the agent, read for a packet without
+// a flow. A miss: the packet is not ours and passes untouched.
 #pragma once
 
 #include "types.h"
@@ -19,10 +19,12 @@ enum frontend_kind {
     FRONTEND_NODE_PORT = 1,      // a Service's nodePort on one node address
     FRONTEND_LOAD_BALANCER = 2,  // an address of status.loadBalancer.ingress
     FRONTEND_EXTERNAL_IP = 3,    // one of spec.externalIPs
+    FRONTEND_ADDRESS = 4,        // the whole of a FRONTEND_LOAD_BALANCER address that no device of this node has: protocol
+                                 // ANY_PROTOCOL, port 0, service 0. What comes to its other ports goes no further
 };
 
 struct frontend {
-    __u32 service;  // key of `services`
+    __u32 service;  // key of `services`; 0: none, FRONTEND_ADDRESS
     enum frontend_kind kind;
 };
 SHUNT_ASSERT_SIZE(struct frontend, 8);

@@ -21,12 +21,15 @@ enum service_type {
 enum service_treatment {
     SERVED = 1,
     LEFT_NO_EXTERNAL_FRONTEND = 2,  // only ClusterIPs: kube-proxy serves those
-    LEFT_POLICY_LOCAL = 3,          // externalTrafficPolicy: Local
-    LEFT_SESSION_AFFINITY = 4,      // sessionAffinity: ClientIP
-    LEFT_SOURCE_RANGES = 5,         // loadBalancerSourceRanges
-    LEFT_SNAT_PORT_CLASH = 6,       // a frontend on a SNAT address with a port in the SNAT range
-    LEFT_NO_ROOM = 7,               // a map is full
-    LEFT_FRONTEND_TAKEN = 8,        // another Service has one of its frontends
+    LEFT_SNAT_PORT_CLASH = 3,       // a frontend on a SNAT address with a port in the SNAT range
+    LEFT_NO_ROOM = 4,               // a map is full
+    LEFT_FRONTEND_TAKEN = 5,        // another Service has one of its frontends
+};
+
+// spec.externalTrafficPolicy
+enum traffic_policy {
+    POLICY_CLUSTER = 1,
+    POLICY_LOCAL = 2,  // endpoints of this node alone, but for clients that are part of the cluster
 };
 
 struct service {
@@ -39,12 +42,15 @@ struct service {
     enum service_treatment treatment;
     __u16 port;       // spec.ports[].port
     __u16 node_port;  // 0: none
-    __u32 pad;        // 0
-    // The slice of `slots`: offset in the high 32 bits, size in the low 32; size 0: no usable endpoint.
-    // One aligned store replaces it, so that a reader never sees an offset with another slice's size.
-    __u64 slice;
+    enum traffic_policy external_policy;
+    // Slices of `slots`: offset in the high 32 bits, size in the low 32; size 0: no usable endpoint.
+    // One aligned store replaces each, so that a reader never sees an offset with another slice's size.
+    __u64 slice;        // of the endpoints of the whole cluster
+    __u64 local_slice;  // of this node's, for POLICY_LOCAL; else 0
+    __u32 affinity_timeout_s;  // sessionAffinity ClientIP: how long a client stays; 0: no affinity
+    __u32 source_ranges;       // how many `source_ranges` has for it; 0: every client may come
 };
-SHUNT_ASSERT_SIZE(struct service, 224);
+SHUNT_ASSERT_SIZE(struct service, 240);
 
 #define SERVICE_SLICE(offset, size) (((__u64)(offset) << 32) | (__u32)(size))
 #define SERVICE_SLICE_OFFSET(slice) ((__u32)((slice) >> 32))
@@ -54,5 +60,7 @@ SHUNT_ASSERT_SIZE(struct service, 224);
 struct service_counters {
     __u64 flows_opened;
     __u64 drops;
+    __u64 rescued;  // a SYN that was sent again and went to another backend
+    __u64 skipped;  // new flows that passed over a backend which left its last SYNs unanswered
 };
-SHUNT_ASSERT_SIZE(struct service_counters, 16);
+SHUNT_ASSERT_SIZE(struct service_counters, 32);

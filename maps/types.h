@@ -32,6 +32,7 @@ enum address_family {
 
 // IANA protocol numbers.
 enum l4_protocol {
+    ANY_PROTOCOL = 0,
     TCP = 6,
     UDP = 17,
 };
