@@ -478,6 +478,7 @@ enum flow_condition {
     FLOW_IF_CLOSING,
     FLOW_IF_NOT_ESTABLISHED,
     FLOW_IF_IDLE,
+    FLOW_ALWAYS,
 };
 
 static __always_inline int flow_is_idle(const struct recipe *recipe, __u8 protocol, __u32 now)
@@ -495,6 +496,8 @@ static __always_inline int flow_may_go(const struct recipe *recipe, __u8 protoco
         return recipe->state == FLOW_CLOSING;
     case FLOW_IF_NOT_ESTABLISHED:
         return flow_is_victim(recipe->state);
+    case FLOW_ALWAYS:
+        return 1;
     default:
         return flow_is_idle(recipe, protocol, now);
     }
