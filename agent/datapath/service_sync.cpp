@@ -53,7 +53,7 @@ void ServiceSync::remove_gone_flows(bool knows_everything) {
         return;
     }
     if (*removed != 0) {
-        log::info("{} UDP flows removed, whose endpoints are gone or serve no more", *removed);
+        log::info("UDP flows removed, because their endpoints are gone or serve no more: {}", *removed);
     }
     gone_.clear();
     swept_ = swept_ || sweeps;
