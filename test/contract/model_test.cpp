@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "test/contract/answers.h"
 #include "test/contract/generator.h"
 #include "test/packet/actors.h"
@@ -17,7 +19,8 @@ using namespace packet::actors;
 World with(std::vector<Endpoint> endpoints) {
     World world;
     world.node = "node-a";
-    Service service{.name = "orders"};
+    Service service;
+    service.name = "orders";
     service.type = Service::Type::LOAD_BALANCER;
     service.versions = {4};
     service.ports = {{.name = "", .protocol = Protocol::TCP, .port = 80, .node_port = 30080}};
