@@ -30,6 +30,24 @@ static __always_inline void count_service_drop(__u32 service)
         counter->drops += 1;
 }
 
+static __always_inline void count_service_skipped(__u32 service)
+{
+    struct service_counters *counter = bpf_map_lookup_elem(&service_counters, &service);
+
+    count(FLOW_BACKEND_SKIPPED);
+    if (counter)
+        counter->skipped += 1;
+}
+
+static __always_inline void count_service_rescue(__u32 service)
+{
+    struct service_counters *counter = bpf_map_lookup_elem(&service_counters, &service);
+
+    count(FLOW_RESCUED);
+    if (counter)
+        counter->rescued += 1;
+}
+
 static __always_inline enum verdict drop(enum event reason)
 {
     count(reason);

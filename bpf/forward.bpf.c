@@ -2,6 +2,7 @@
 // The entry points. A packet's way: hook/ makes a packet of the context, packet/parse.h finds its addresses and
 // ports, flow/fast_path.h decides by its flow, hook/ carries the verdict out. What the fast path cannot finish
 // starts over in a slow program (flow/slow_path.h).
+#include "bpf/answer/answer.h"
 #include "bpf/flow/fast_path.h"
 #include "bpf/flow/slow_path.h"
 #include "bpf/hook/tc.h"
@@ -42,6 +43,15 @@ static __always_inline enum verdict take_step(struct packet *packet, const enum 
     }
 }
 
+// Of no protocol with ports.
+static __always_inline enum verdict take_step_by_address(struct packet *packet, const enum address_family family,
+                                                         const enum step step)
+{
+    if (step == STEP_SLOW_ENTER)
+        return slow_path_enter(packet, family);
+    return packet->hook != HOOK_TC_EGRESS && frontend_address_of_packet(packet, family) ? VERDICT_SLOW : VERDICT_PASS;
+}
+
 static __always_inline enum verdict process(struct packet *packet, const enum step step)
 {
     struct ethhdr *ethernet = packet->data;
@@ -52,10 +62,14 @@ static __always_inline enum verdict process(struct packet *packet, const enum st
     switch (ethernet->h_proto) {
     case bpf_htons(ETH_P_IP):
         verdict = parse_ipv4(packet);
-        return likely(verdict == VERDICT_CONTINUE) ? take_step(packet, IPV4, step) : verdict;
+        if (likely(verdict == VERDICT_CONTINUE))
+            return take_step(packet, IPV4, step);
+        return verdict == VERDICT_ADDRESS ? take_step_by_address(packet, IPV4, step) : verdict;
     case bpf_htons(ETH_P_IPV6):
         verdict = parse_ipv6(packet);
-        return likely(verdict == VERDICT_CONTINUE) ? take_step(packet, IPV6, step) : verdict;
+        if (likely(verdict == VERDICT_CONTINUE))
+            return take_step(packet, IPV6, step);
+        return verdict == VERDICT_ADDRESS ? take_step_by_address(packet, IPV6, step) : verdict;
     case bpf_htons(ETH_P_8021Q):
     case bpf_htons(ETH_P_8021AD):
         return pass(PASSED_VLAN);
@@ -86,6 +100,13 @@ static __noinline enum verdict xdp_slow_judge(struct xdp_md *ctx)
     return leave_to_netfilter(ctx, HOOK_XDP);
 }
 
+static __noinline int xdp_slow_answer(struct xdp_md *ctx)
+{
+    struct packet packet = {.ctx = ctx, .hook = HOOK_XDP};
+
+    return xdp_finish(&packet, answer(&packet));
+}
+
 static __noinline int xdp_slow_follow(struct xdp_md *ctx)
 {
     struct packet packet = xdp_packet(ctx);
@@ -105,6 +126,8 @@ int xdp_slow(struct xdp_md *ctx)
         verdict = xdp_slow_judge(ctx);
     if (verdict == VERDICT_CONTINUE)
         verdict = slow_path_decide(ctx);
+    if (verdict == VERDICT_ANSWER)
+        return xdp_slow_answer(ctx);
     return verdict == VERDICT_CONTINUE ? xdp_slow_follow(ctx) : xdp_finish(&packet, verdict);
 }
 
@@ -155,6 +178,13 @@ static __noinline enum verdict tc_slow_judge(struct __sk_buff *skb)
     return leave_to_netfilter(skb, HOOK_TC_INGRESS);
 }
 
+static __noinline int tc_slow_answer(struct __sk_buff *skb)
+{
+    struct packet packet = {.ctx = skb, .hook = HOOK_TC_INGRESS};
+
+    return tc_finish(&packet, answer(&packet));
+}
+
 static __noinline int tc_slow_follow(struct __sk_buff *skb, const enum hook hook)
 {
     struct packet packet = tc_packet(skb, hook);
@@ -171,6 +201,8 @@ static __always_inline int tc_slow(struct __sk_buff *skb, const enum hook hook)
         verdict = tc_slow_judge(skb);
     if (verdict == VERDICT_CONTINUE)
         verdict = hook == HOOK_TC_EGRESS ? slow_path_decide_reply(skb) : slow_path_decide(skb);
+    if (verdict == VERDICT_ANSWER && hook == HOOK_TC_INGRESS)
+        return tc_slow_answer(skb);
     return verdict == VERDICT_CONTINUE ? tc_slow_follow(skb, hook) : tc_finish(&packet, verdict);
 }
 

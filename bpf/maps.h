@@ -199,6 +199,9 @@ struct slow_path {
     __u32 flags;    // FLOW_FLAG_* of the packet
     __u32 has_flow; // `found` is the packet's entry
     __u32 now;      // tick
+    __u32 l3_length;  // of the packet: IP header and payload
+    __u32 l4_offset;  // from the frame's beginning
+    __u32 sequence, acknowledged;  // of a TCP packet, host order
     struct flow6_key request_key, reply_key;  // an IPv4 address stands in the first word, the rest is 0
     struct flow6 request, reply;
     struct flow6 found;   // copy of the packet's entry, if it has one, or of the one that is to go
@@ -206,11 +209,21 @@ struct slow_path {
     struct flow_rival rival;    // the flow that has the wanted SNAT port
     struct flow_rival oldest;   // of the rivals, if it is half open
     struct flow_key_at first, second;  // of a flow's two entries
-    __u8 next_state, watch, partner_watch, pad;
+    __u8 next_state, watch, partner_watch;
+    __u8 answer;          // enum answer
     __u16 epoch;
+    __u16 opening;        // see struct recipe
     __u8 last_hop[12];    // the packet's MAC addresses as an answer to it would carry them: destination, source
     __u32 tried;          // SNAT ports; here, because the verifier would follow a variable's every value
     __u32 service;
+    __u32 backend;              // that was chosen; 0: none
+    enum event reason;          // of a verdict that opens no flow; EVENT_COUNT: nothing to count
+    __u64 slice;                // to choose from
+    __u32 affinity_timeout_s;
+    __u8 local_only;            // endpoints of this node alone
+    __u8 is_rescue;             // the backend in `found` did not answer: another one
+    __u8 pad[2];
+    __u32 answer_tick, answers; // sent by this CPU in that tick
     struct frontend_key frontend_key;
     struct route route;
 };

@@ -85,7 +85,10 @@ struct recipe {
     __u8 macs[12];    // destination and source, as in the Ethernet header
     __u32 ifindex;    // where the packet leaves; for RECIPE_LOCAL_REQUEST where it came in
     __u16 epoch;      // route epoch of the next hop
-    __u16 mtu;        // of the next hop, bytes; 0: not limited here (the stack delivers)
+    union {
+        __u16 mtu;      // of the next hop, bytes; 0: not limited here (the stack delivers)
+        __u16 opening;  // RECIPE_LOCAL_REPLY of TCP: what the pod's answer to the flow's last SYN acknowledges, low half
+    };
     __be16 sport, dport;  // the new ports
     // RFC 1624 differences, each ready to be added to a complemented checksum field.
     __u16 address_delta;  // of the addresses; in IPv4 recipes that send out also of the TTL less one

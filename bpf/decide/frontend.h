@@ -2,28 +2,57 @@
 // Is the packet's destination one of ours?
 #pragma once
 
-#include "bpf/maps.h"
+#include "bpf/clock.h"
 #include "bpf/packet/packet.h"
 
-// Of a packet that was parsed as this family: is its destination one of ours?
-static __always_inline int frontend_of_packet(const struct packet *packet, const enum address_family family)
+// Is the key's address ours with all of its ports?
+static __always_inline int frontend_has_address(struct frontend_key *key)
 {
-    struct frontend_key key = {.family = family, .protocol = packet->protocol, .port = bpf_ntohs(packet->dport)};
+    const struct control *control = control_get();
 
+    if (likely(!control || !control->vips))
+        return 0;
+    key->protocol = ANY_PROTOCOL;
+    key->port = 0;
+    return bpf_map_lookup_elem(&frontends, key) != 0;
+}
+
+// 0: not a whole header of this family, though it was parsed as such.
+static __always_inline int frontend_key_of_packet(const struct packet *packet, const enum address_family family,
+                                                  struct frontend_key *key)
+{
+    *key = (struct frontend_key){.family = family, .protocol = packet->protocol, .port = bpf_ntohs(packet->dport)};
     if (family == IPV4) {
         struct iphdr *ip = packet->data + L3_OFFSET;
 
         if ((void *)(ip + 1) > packet->data_end)
             return 0;
-        __builtin_memcpy(key.address, &ip->daddr, sizeof(ip->daddr));
+        __builtin_memcpy(key->address, &ip->daddr, sizeof(ip->daddr));
     } else {
         struct ipv6hdr *ip = packet->data + L3_OFFSET;
 
         if ((void *)(ip + 1) > packet->data_end)
             return 0;
-        __builtin_memcpy(key.address, &ip->daddr, ADDRESS_SIZE);
+        __builtin_memcpy(key->address, &ip->daddr, ADDRESS_SIZE);
     }
-    return bpf_map_lookup_elem(&frontends, &key) != 0;
+    return 1;
+}
+
+// Is the packet's destination one of ours?
+static __always_inline int frontend_of_packet(const struct packet *packet, const enum address_family family)
+{
+    struct frontend_key key;
+
+    return frontend_key_of_packet(packet, family, &key) &&
+           (bpf_map_lookup_elem(&frontends, &key) || frontend_has_address(&key));
+}
+
+// The same of a packet without ports.
+static __always_inline int frontend_address_of_packet(const struct packet *packet, const enum address_family family)
+{
+    struct frontend_key key;
+
+    return frontend_key_of_packet(packet, family, &key) && frontend_has_address(&key);
 }
 
 // Of the packet whose key is slow->request_key. 0: not ours.
@@ -37,4 +66,10 @@ static __always_inline struct frontend *frontend_find(struct slow_path *slow)
     key->port = bpf_ntohs(slow->request_key.dport);
     key->pad = 0;
     return bpf_map_lookup_elem(&frontends, key);
+}
+
+// The same for the whole address.
+static __always_inline int frontend_address_find(struct slow_path *slow)
+{
+    return frontend_has_address(&slow->frontend_key);
 }

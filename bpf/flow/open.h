@@ -2,10 +2,8 @@
 // The first packet of a flow: frontend, backend, and the two recipes that all later packets follow.
 #pragma once
 
-#include "bpf/decide/backend.h"
-#include "bpf/decide/frontend.h"
+#include "bpf/decide/new_flow.h"
 #include "bpf/flow/snat_port.h"
-#include "bpf/flow/state.h"
 #include "bpf/route/epoch.h"
 
 #define PUT_ATTEMPTS 4
@@ -94,9 +92,13 @@ static __always_inline enum put_result flow_put_or_evict(struct slow_path *slow)
     return result;
 }
 
-// Up the stack with the client's address; the reply is met at egress.
-static __always_inline enum verdict flow_open_local(struct slow_path *slow, const struct backend *backend)
+// Up the stack with the client's address; the reply is met at egress. A global function, as in flow/table.h.
+__noinline int flow_open_local(struct slow_path *slow)
 {
+    struct backend *backend = slow ? bpf_map_lookup_elem(&backends, &slow->backend) : 0;
+
+    if (!backend)
+        return VERDICT_DROP;
     recipe_begin(slow, &slow->request, 1);
     request_to_backend(slow, backend);
     address_copy(slow->request.saddr, slow->request_key.saddr);
@@ -108,6 +110,7 @@ static __always_inline enum verdict flow_open_local(struct slow_path *slow, cons
     flow_partner_key(&slow->reply_key, &slow->request_key, &slow->request);
     recipe_begin(slow, &slow->reply, 0);
     reply_from_frontend(slow);
+    slow->reply.recipe.opening = slow->request_key.protocol == TCP ? opening_of(slow->sequence) : 0;
     slow->reply.recipe.ifindex = slow->ifindex;
     __builtin_memcpy(slow->reply.recipe.macs, slow->last_hop, sizeof(slow->last_hop));
     recipe_set_differences(slow->family, &slow->reply_key, &slow->reply, 0);
@@ -224,38 +227,48 @@ static __always_inline enum verdict flow_open_remote(void *ctx, struct slow_path
     return flow_verdict(slow->service, flow_claim_port(slow), DROP_SNAT_PORTS_EXHAUSTED);
 }
 
-static __always_inline int is_draining(void)
+static __always_inline enum verdict flow_open_to(void *ctx, struct slow_path *slow, const struct backend *backend)
 {
-    const struct control *control = control_get();
+    enum verdict verdict = backend->placement == BACKEND_LOCAL ? flow_open_local(slow) : flow_open_remote(ctx, slow, backend);
 
-    return control && control->drain != DRAIN_NONE;
+    if (verdict == VERDICT_CONTINUE && slow->request_key.protocol == TCP)
+        unanswered_note(slow->family, slow->request.daddr, bpf_ntohs(slow->request.recipe.dport));
+    return verdict;
 }
 
-// For the packet whose key is slow->request_key. VERDICT_CONTINUE: the flow is in the table.
-static __always_inline enum verdict flow_open(void *ctx, struct slow_path *slow)
+static __always_inline enum verdict not_opened(const struct slow_path *slow, enum verdict verdict)
 {
-    struct frontend *frontend = frontend_find(slow);
-    struct service *service;
-    struct backend *backend;
-    __u32 backend_id;
+    __u32 reason = slow->reason;
 
-    if (!frontend)
-        return VERDICT_PASS;
-    if (slow->request_key.protocol == TCP && !is_opening_syn(slow->flags))
-        return pass(PASSED_NO_FLOW);
-    if (is_draining())
-        return pass(PASSED_NO_FLOW);
-    slow->service = frontend->service;
-    service = bpf_map_lookup_elem(&services, &slow->service);
-    if (!service)
-        return drop(DROP_STALE_SLOT);
-    backend_id = backend_pick(service, &slow->request_key);
-    if (!backend_id)
-        return pass(PASSED_NO_ENDPOINTS);
-    backend = bpf_map_lookup_elem(&backends, &backend_id);
-    if (!backend)
-        return flow_refused(slow->service, DROP_STALE_SLOT);
-    if (backend->placement == BACKEND_LOCAL)
-        return flow_open_local(slow, backend);
-    return flow_open_remote(ctx, slow, backend);
+    asm volatile("" : "+r"(reason));  // the verifier has to see the bound
+    if (verdict == VERDICT_DROP && slow->service)
+        count_service_drop(slow->service);
+    if (reason < EVENT_COUNT)
+        count(reason);
+    return verdict;
+}
+
+// For the packet whose key is slow->request_key. VERDICT_CONTINUE: the flow is in the table. `is_rescue`: one is already, whose
+// backend left the SYN unanswered; it stays as it is if no other can have it.
+static __always_inline enum verdict flow_open(void *ctx, struct slow_path *slow, int is_rescue)
+{
+    struct backend *backend;
+    enum verdict verdict;
+
+    slow->is_rescue = is_rescue;
+    verdict = new_flow_decide(slow);
+    backend = bpf_map_lookup_elem(&backends, &slow->backend);
+    if (verdict == VERDICT_CONTINUE && !backend)
+        verdict = decided(slow, VERDICT_DROP, DROP_STALE_SLOT);
+    if (is_rescue) {
+        if (verdict != VERDICT_CONTINUE)
+            return VERDICT_CONTINUE;
+        slow->victim.key = slow->request_key;
+        if (!flow_remove(slow, FLOW_IF_HALF_OPEN))
+            return VERDICT_CONTINUE;
+        count_service_rescue(slow->service);
+    }
+    if (verdict != VERDICT_CONTINUE || !backend)
+        return not_opened(slow, verdict);
+    return flow_open_to(ctx, slow, backend);
 }

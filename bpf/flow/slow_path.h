@@ -21,6 +21,17 @@ static __always_inline enum verdict slow_path_enter(struct packet *packet, const
     slow->ifindex = packet->ifindex;
     slow->flags = packet->flags;
     slow->has_flow = flow.found.recipe != 0;
+    slow->answer = packet->is_echo ? ANSWER_ECHO : ANSWER_NOTHING;
+    slow->l3_length = packet->l3_length;
+    slow->l4_offset = packet->l4_offset;
+    if (packet->protocol == TCP) {
+        struct tcphdr *tcp = packet->data + packet->l4_offset;
+
+        if ((void *)(tcp + 1) <= packet->data_end) {
+            slow->sequence = bpf_ntohl(tcp->seq);
+            slow->acknowledged = bpf_ntohl(tcp->ack_seq);
+        }
+    }
     if ((void *)(ethernet + 1) <= packet->data_end) {
         __builtin_memcpy(slow->last_hop, ethernet->h_source, ETH_ALEN);
         __builtin_memcpy(slow->last_hop + ETH_ALEN, ethernet->h_dest, ETH_ALEN);
@@ -49,8 +60,11 @@ static __always_inline enum verdict slow_path_next_hop(void *ctx, struct slow_pa
     if (!slow_path_asks_route(slow))
         return VERDICT_CONTINUE;
     verdict = route_refresh(ctx, slow);
-    if (verdict == VERDICT_CONTINUE)
+    if (verdict == VERDICT_CONTINUE) {
+        if (slow->request_key.hook == FLOW_EGRESS)
+            slow->route.mtu = slow->found.recipe.opening;
         flow_change_next_hop(slow);
+    }
     return verdict;
 }
 
@@ -60,12 +74,17 @@ static __noinline enum verdict slow_path_decide(void *ctx)
 {
     __u32 zero = 0;
     struct slow_path *slow = bpf_map_lookup_elem(&scratch, &zero);
+    enum note note = NOTE_OVER;
 
     if (!slow)
         return VERDICT_PASS;
-    if (!slow->has_flow || (slow->flags & slow->found.recipe.watch && flow_note(slow)))
-        return flow_open(ctx, slow);
-    return slow_path_next_hop(ctx, slow);
+    if (slow->has_flow)
+        note = NOTE_HOLDS;
+    if (slow->has_flow && slow->flags & slow->found.recipe.watch)
+        note = flow_note(slow);
+    if (note == NOTE_HOLDS)
+        return slow_path_next_hop(ctx, slow);
+    return flow_open(ctx, slow, note == NOTE_UNANSWERED);
 }
 
 // At egress, where no flow begins.
@@ -76,6 +95,12 @@ static __noinline enum verdict slow_path_decide_reply(void *ctx)
 
     if (!slow || !slow->has_flow)
         return VERDICT_PASS;
+    if (flow_is_stale(slow)) {
+        slow->victim.key = slow->request_key;
+        if (flow_remove(slow, FLOW_ALWAYS))
+            count(FLOW_STALE_REMOVED);
+        return VERDICT_PASS;
+    }
     if (slow->flags & slow->found.recipe.watch)
         flow_note(slow);
     return slow_path_next_hop(ctx, slow);

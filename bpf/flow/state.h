@@ -3,6 +3,8 @@
 #pragma once
 
 #include "bpf/count.h"
+#include "bpf/decide/affinity.h"
+#include "bpf/decide/unanswered.h"
 #include "bpf/flow/table.h"
 
 static __always_inline int is_request(__u8 hook)
@@ -40,29 +42,62 @@ static __always_inline int is_opening_syn(__u8 flags)
     return (flags & (FLOW_FLAG_SYN | FLOW_FLAG_ACK | FLOW_FLAG_FIN | FLOW_FLAG_RST)) == FLOW_FLAG_SYN;
 }
 
-// Takes note of a packet that the entry in slow->found watches for; its key is slow->request_key, whichever direction
-// it is of.
-// 1: the flow was over and is gone, the packet opens a new one; 0: the recipe holds.
-static __always_inline int flow_note(struct slow_path *slow)
-{
-    __u8 protocol = slow->request_key.protocol;
-    __u8 state = slow->found.recipe.state;
-    int request = is_request(slow->request_key.hook);
-    __u8 next;
+enum note {
+    NOTE_HOLDS,       // the recipe does
+    NOTE_OVER,        // the flow was over and is gone, the packet opens a new one
+    NOTE_UNANSWERED,  // its SYN again, and the backend never answered
+};
 
-    if (request && state == FLOW_CLOSING && protocol == TCP && is_opening_syn(slow->flags)) {
-        slow->victim.key = slow->request_key;
-        if (flow_remove(slow, FLOW_IF_CLOSING))
-            count(FLOW_REOPENED);
-        return 1;
+// What the answer to a SYN with this sequence number acknowledges, as struct recipe keeps it.
+static __always_inline __u16 opening_of(__u32 sequence)
+{
+    return sequence + 1;
+}
+
+// Does a pod answer a SYN that the flow in slow->found never saw? Then that came to it directly, from a port that the flow's client
+// used before.
+static __always_inline int flow_is_stale(const struct slow_path *slow)
+{
+    return slow->request_key.protocol == TCP && (slow->flags & FLOW_FLAG_SYN) && (slow->flags & FLOW_FLAG_ACK) &&
+           slow->found.recipe.opening != (__u16)slow->acknowledged;
+}
+
+// Takes note of a packet that the entry in slow->found watches for; its key is slow->request_key, whichever direction
+// it is of. Returns an enum note. A global function, as in table.h.
+__noinline int flow_note(struct slow_path *slow)
+{
+    __u8 protocol, state, next;
+    int request;
+
+    if (!slow)
+        return NOTE_HOLDS;
+    protocol = slow->request_key.protocol;
+    state = slow->found.recipe.state;
+    request = is_request(slow->request_key.hook);
+
+    slow->opening = 0;
+    if (request && protocol == TCP && is_opening_syn(slow->flags)) {
+        if (state == FLOW_CLOSING) {
+            slow->victim.key = slow->request_key;
+            if (flow_remove(slow, FLOW_IF_CLOSING))
+                count(FLOW_REOPENED);
+            return NOTE_OVER;
+        }
+        slow->opening = opening_of(slow->sequence);
     }
     next = flow_next_state(protocol, request, state, slow->flags);
-    if (next == state)
-        return 0;
+    if (next == state && !slow->opening)
+        return NOTE_HOLDS;
     flow_partner_key(&slow->reply_key, &slow->request_key, &slow->found);
     slow->next_state = next;
     slow->watch = flow_watch(protocol, request, next);
     slow->partner_watch = flow_watch(protocol, !request, next);
     flow_change_state(slow);
-    return 0;
+    if (slow->opening)
+        return state == FLOW_HALF_OPEN ? NOTE_UNANSWERED : NOTE_HOLDS;
+    if (!request && state == FLOW_HALF_OPEN && protocol == TCP)
+        unanswered_end(slow->family, slow->request_key.saddr, bpf_ntohs(slow->request_key.sport));
+    if (next == FLOW_ESTABLISHED)
+        affinity_note(slow);
+    return NOTE_HOLDS;
 }

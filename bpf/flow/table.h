@@ -476,8 +476,10 @@ static __always_inline enum put_result flow_put_pair(const enum address_family f
 
 enum flow_condition {
     FLOW_IF_CLOSING,
+    FLOW_IF_HALF_OPEN,
     FLOW_IF_NOT_ESTABLISHED,
     FLOW_IF_IDLE,
+    FLOW_ALWAYS,
 };
 
 static __always_inline int flow_is_idle(const struct recipe *recipe, __u8 protocol, __u32 now)
@@ -493,6 +495,10 @@ static __always_inline int flow_may_go(const struct recipe *recipe, __u8 protoco
     switch (condition) {
     case FLOW_IF_CLOSING:
         return recipe->state == FLOW_CLOSING;
+    case FLOW_IF_HALF_OPEN:
+        return recipe->state == FLOW_HALF_OPEN;
+    case FLOW_ALWAYS:
+        return 1;
     case FLOW_IF_NOT_ESTABLISHED:
         return flow_is_victim(recipe->state);
     default:
@@ -568,7 +574,7 @@ static __always_inline int flow_remove_pair(const enum address_family family, st
     return removed != 0;
 }
 
-// The new state of the flow of slow->request_key and slow->reply_key, in both entries. If another CPU changed it since it was
+// The new state of the flow of slow->request_key and slow->reply_key, in both entries, and slow->opening, if not 0. If another CPU changed it since it was
 // read, only closing still counts: else a last ACK beside a FIN would keep the flow for hours.
 static __always_inline void flow_set_state(const enum address_family family, struct slow_path *slow)
 {
@@ -587,6 +593,8 @@ static __always_inline void flow_set_state(const enum address_family family, str
         first.recipe->watch = slow->watch;
         second.recipe->state = slow->next_state;
         second.recipe->watch = slow->partner_watch;
+        if (slow->opening && slow->reply_key.hook == FLOW_EGRESS)
+            second.recipe->opening = slow->opening;
     }
     bpf_spin_unlock(&pair.stripe->lock);
 }

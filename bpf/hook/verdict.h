@@ -14,6 +14,8 @@ enum verdict {
     VERDICT_SEND,          // rewritten, out by the recipe's interface
     VERDICT_SEND_BACK,     // the same, and that is the one it came in by (XDP only)
     VERDICT_SLOW,          // for the slow path: unmodified
+    VERDICT_ANSWER,        // not forwarded: shunt answers (slow path only)
+    VERDICT_ADDRESS,       // of no protocol with ports: only its address can make it one of ours
     VERDICT_HAND_TO_TC,    // XDP cannot finish it: marked and unmodified to tc
 };
 

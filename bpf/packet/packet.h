@@ -34,6 +34,7 @@ struct packet {
     __u8 protocol;     // enum l4_protocol
     __u8 flags;        // FLOW_FLAG_*
     __u8 hop_limit;    // TTL or hop limit
+    __u8 is_echo;      // ICMP echo request
     __be16 sport, dport;
 
     // By flow/fast_path.h, for VERDICT_SEND.

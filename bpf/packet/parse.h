@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // From the Ethernet header to the ports. Parsing decides one thing only: whether the packet can be one of ours.
-// VERDICT_CONTINUE: it can, and the packet's fields are filled. Anything else is the final verdict.
+// VERDICT_CONTINUE: it can, and the packet's fields are filled. VERDICT_ADDRESS: likewise, but without ports. Anything else is the
+// final verdict.
 #pragma once
 
 #include "bpf/count.h"
+#include "bpf/packet/icmp.h"
 #include "bpf/packet/packet.h"
 
-#define ICMP_TYPE_UNREACHABLE 3    // RFC 792
-#define ICMP_TYPE_TIME_EXCEEDED 11
-#define ICMP_TYPE_PARAMETER_PROBLEM 12
-#define ICMP6_TYPE_LAST_ERROR 127  // RFC 4443: errors are 0 to 127
 #define IPV4_FRAGMENT_BITS 0x3fff  // more fragments, and the offset (RFC 791)
 
 // Headers beyond the first buffer: tc can pull them in. A frame that ends there is broken; the stack says how.
@@ -76,7 +74,11 @@ static __always_inline enum verdict parse_icmp(struct packet *packet, __u32 head
                                      *type == ICMP_TYPE_PARAMETER_PROBLEM
                                : *type <= ICMP6_TYPE_LAST_ERROR)
         return pass(PASSED_ICMP_ERROR);
-    return VERDICT_PASS;
+    if (packet->family == IPV6 && *type >= ICMP6_TYPE_NEIGHBOUR_FIRST && *type <= ICMP6_TYPE_NEIGHBOUR_LAST)
+        return VERDICT_PASS;
+    packet->l4_offset = L3_OFFSET + header_length;
+    packet->is_echo = *type == (packet->family == IPV4 ? ICMP_TYPE_ECHO : ICMP6_TYPE_ECHO);
+    return VERDICT_ADDRESS;
 }
 
 static __always_inline enum verdict parse_ipv4(struct packet *packet)
@@ -100,7 +102,7 @@ static __always_inline enum verdict parse_ipv4(struct packet *packet)
     }
     if (ip->protocol == IPPROTO_ICMP && !(ip->frag_off & bpf_htons(IPV4_FRAGMENT_BITS)))
         return parse_icmp(packet, header_length);
-    return VERDICT_PASS;
+    return VERDICT_ADDRESS;
 }
 
 static __always_inline enum verdict parse_ipv6(struct packet *packet)
@@ -128,6 +130,6 @@ static __always_inline enum verdict parse_ipv6(struct packet *packet)
     case IPPROTO_DSTOPTS:
         return pass(PASSED_EXTENSION_HEADER);
     default:
-        return VERDICT_PASS;
+        return VERDICT_ADDRESS;
     }
 }

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Types and codes of ICMP (RFC 792) and ICMPv6 (RFC 4443, RFC 4861).
+#pragma once
+
+#define ICMP_TYPE_ECHO_REPLY 0
+#define ICMP_TYPE_UNREACHABLE 3
+#define ICMP_TYPE_ECHO 8
+#define ICMP_TYPE_TIME_EXCEEDED 11
+#define ICMP_TYPE_PARAMETER_PROBLEM 12
+#define ICMP_CODE_PORT_UNREACHABLE 3
+
+#define ICMP6_TYPE_UNREACHABLE 1
+#define ICMP6_TYPE_LAST_ERROR 127  // errors are 0 to 127
+#define ICMP6_TYPE_ECHO 128
+#define ICMP6_TYPE_ECHO_REPLY 129
+#define ICMP6_TYPE_NEIGHBOUR_FIRST 133  // router solicitation
+#define ICMP6_TYPE_NEIGHBOUR_LAST 137   // redirect
+#define ICMP6_CODE_PORT_UNREACHABLE 4
