@@ -17,7 +17,8 @@ void ContractTest::SetUp() {
     world.internal_ips = {node_a.ipv4, node_a.ipv6};
     world.own_addresses = {node_a.ipv4, node_a.ipv6, node_a_storage.ipv4, node_a_storage.ipv6};
     world.cluster_ranges = {{"198.19.0.0", 16}, {"2001:db8:19::", 48}};
-    installation_ = std::make_unique<Installation>(datapath(), network());
+    static const FlowUpkeep upkeep = load_upkeep(datapath());
+    installation_ = std::make_unique<Installation>(datapath(), network(), upkeep);
 }
 
 Endpoint ContractTest::at(const packet::Actor& pod) const {

@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "agent/datapath/apply.h"
 #include "agent/model/snapshot_edit.h"
 
 namespace shunt::contract {
@@ -154,7 +153,16 @@ constexpr std::size_t CONTROL_SIZE = 4096;
 
 }  // namespace
 
-Installation::Installation(test::Datapath& datapath, const test::Network& network) : datapath_(datapath) {
+FlowUpkeep load_upkeep(const test::Datapath& datapath) {
+    auto upkeep = FlowUpkeep::load([&](const std::string& name) { return datapath.map_fd(name.c_str()); });
+    if (!upkeep) {
+        give_up(upkeep.error().message());
+    }
+    return std::move(*upkeep);
+}
+
+Installation::Installation(test::Datapath& datapath, const test::Network& network, const FlowUpkeep& upkeep)
+    : datapath_(datapath), upkeep_(upkeep) {
     datapath.reset(network);
     const int slots = datapath.map_fd("slots");
     maps_ = {.services = datapath.map_fd("services"),
@@ -174,11 +182,18 @@ Installation::~Installation() {
 }
 
 void Installation::restart() {
-    auto state = read_map_state(maps_);
-    if (!state) {
-        give_up(state.error().message());
+    auto flows = GoneFlows::open({.flows4 = datapath_.map_fd("flows4"),
+                                  .flows6 = datapath_.map_fd("flows6"),
+                                  .control = datapath_.map_fd("flow_control")},
+                                 upkeep_);
+    if (!flows) {
+        give_up(flows.error().message());
     }
-    state_ = std::move(*state);
+    auto sync = ServiceSync::start(maps_, std::move(*flows));
+    if (!sync) {
+        give_up(sync.error().message());
+    }
+    sync_.emplace(std::move(*sync));
 }
 
 void Installation::put(const World& world) {
@@ -195,16 +210,13 @@ void Installation::put(const World& world) {
     options.device_addresses = std::set<IpAddress>(addresses.begin(), addresses.end());
     options.cluster_ranges = prefixes_of(world.cluster_ranges);
     options.now_ns = now_ns_;
-    const Plan plan = shunt::plan(snapshot_, change, options, state_);
-    if (!plan.waiting_for.empty()) {
-        give_up("the planner waits for " + plan.waiting_for);
+    const auto done = sync_->sync(snapshot_, change, options);
+    if (!done) {
+        give_up(done.error().message());
     }
-    const auto applied = shunt::apply(maps_, plan.operations);
-    if (!applied) {
-        give_up(applied.error().message());
+    if (!done->waiting_for.empty()) {
+        give_up("the agent waits for " + done->waiting_for);
     }
-    datapath_.remove_flows_to(plan.gone);
-    warnings_.insert(warnings_.end(), plan.warnings.begin(), plan.warnings.end());
 }
 
 }  // namespace shunt::contract

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// A world of the model as the agent knows it: its objects through the real plan() and apply() into the maps of the
-// programs under test. Stands for the agent from the decoded objects on.
+// A world of the model as the agent knows it: its objects through the real planner into the maps of the programs under test, and
+// flows of endpoints that are gone through the real removal. Stands for the agent from the decoded objects on.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
-#include "agent/datapath/map_state.h"
+#include "agent/datapath/service_sync.h"
 #include "agent/model/snapshot.h"
-#include "agent/plan/planner.h"
 #include "test/bpf/datapath.h"
 #include "test/contract/model.h"
 
 namespace shunt::contract {
 
+// Loads the programs that remove flows: once for a datapath, because it takes long.
+FlowUpkeep load_upkeep(const test::Datapath& datapath);
+
 class Installation {
 public:
-    // Both live longer than this. Empties the maps.
-    Installation(test::Datapath& datapath, const test::Network& network);
+    // All of them live longer than this. Empties the maps.
+    Installation(test::Datapath& datapath, const test::Network& network, const FlowUpkeep& upkeep);
     ~Installation();
     Installation(const Installation&) = delete;
     Installation& operator=(const Installation&) = delete;
@@ -26,15 +29,13 @@ public:
     // As if the agent ended and another took over.
     void restart();
 
-    const std::vector<std::string>& warnings() const { return warnings_; }
-
 private:
     test::Datapath& datapath_;
+    const FlowUpkeep& upkeep_;
     MapDescriptors maps_;
     Snapshot snapshot_;
-    MapState state_;
+    std::optional<ServiceSync> sync_;
     std::uint64_t now_ns_ = 1'000'000'000'000;
-    std::vector<std::string> warnings_;
 };
 
 }  // namespace shunt::contract

@@ -45,11 +45,11 @@ struct Conversation {
 class Comparison {
 public:
     Comparison(test::Datapath& datapath, const test::Network& network, std::uint64_t seed)
-        : datapath_(datapath), network_(network), generate_(seed) {}
+        : datapath_(datapath), network_(network), upkeep_(load_upkeep(datapath)), generate_(seed) {}
 
     void episode() {
         const World world = generate_.world();
-        Installation installation(datapath_, network_);
+        Installation installation(datapath_, network_, upkeep_);
         installation.put(world);
         model_ = Model(world);
         conversations_.clear();
@@ -197,6 +197,7 @@ private:
 
     test::Datapath& datapath_;
     const test::Network& network_;
+    const FlowUpkeep upkeep_;
     Generator generate_;
     Model model_;
     std::vector<Conversation> conversations_;
