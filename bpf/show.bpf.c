@@ -25,18 +25,16 @@ struct bpf_iter__ksym {
 // Tables of characters, not of pointers: read-only data cannot hold an address.
 static const char protocol_words[2][4] = {"TCP", "UDP"};
 static const char type_words[4][16] = {"?", "ClusterIP", "NodePort", "LoadBalancer"};
-static const char frontend_words[4][16] = {"?", "NodePort", "LoadBalancer", "ExternalIP"};
+static const char frontend_words[5][16] = {"?", "NodePort", "LoadBalancer", "ExternalIP", "all-ports"};
 static const char placement_words[3][8] = {"?", "here", "remote"};
 static const char backend_words[5][24] = {"?", "ready", "serving-terminating", "terminating", "not-ready"};
 static const char kind_words[3][8] = {"?", "local", "remote"};
 static const char flow_state_words[5][16] = {"?", "half-open", "replied", "established", "closing"};
-static const char treatment_words[9][48] = {
+static const char policy_words[3][8] = {"?", "Cluster", "Local"};
+static const char treatment_words[6][48] = {
     "?",
     "served",
     "left to the stack: cluster IPs only",
-    "left to the stack: externalTrafficPolicy Local",
-    "left to the stack: sessionAffinity ClientIP",
-    "left to the stack: loadBalancerSourceRanges",
     "left to the stack: SNAT port clash",
     "left to the stack: a map is full",
     "left to the stack: another has its frontend",
@@ -102,15 +100,17 @@ static long show_service(void *map, const __u32 *id, const struct service *servi
 
     if (step != STEP_SHOW)
         return step == STEP_STOP;
-    BPF_SEQ_PRINTF(walk->seq, "%-6u %-20s %-32s %-5u %-5s %-4u %-12s %-9u %-6u %s\n", *id, service->service_namespace,
+    BPF_SEQ_PRINTF(walk->seq, "%-6u %-20s %-32s %-5u %-5s %-4u %-12s %-9u ", *id, service->service_namespace,
                    service->name, service->port, PROTOCOL(service->protocol), service->family,
-                   WORD(type_words, service->type), service->node_port, SERVICE_SLICE_SIZE(service->slice),
-                   WORD(treatment_words, service->treatment));
+                   WORD(type_words, service->type), service->node_port);
+    BPF_SEQ_PRINTF(walk->seq, "%-7s %-6u %-6u %-8u %-6u %s\n", WORD(policy_words, service->external_policy),
+                   SERVICE_SLICE_SIZE(service->slice), SERVICE_SLICE_SIZE(service->local_slice),
+                   service->affinity_timeout_s, service->source_ranges, WORD(treatment_words, service->treatment));
     return 0;
 }
 
 static const char services_header[] =
-    "ID     NAMESPACE            SERVICE                          PORT  PROTO IPV  TYPE         NODE-PORT SLOTS  TREATMENT\n";
+    "ID     NAMESPACE            SERVICE                          PORT  PROTO IPV  TYPE         NODE-PORT POLICY  SLOTS  LOCAL  AFFINITY RANGES TREATMENT\n";
 
 SEC("iter/ksym")
 int show_services(struct bpf_iter__ksym *ctx)

@@ -44,12 +44,12 @@ static __always_inline int checksum_is_left(struct answer_room *room, const stru
     return field == sum_fold(pseudo_sum(room, slow, protocol, length));
 }
 
-// The answers, in `room`; each returns the size of its frame.
+// The answers, in `room`; each returns its size, from the IP header on.
 static __always_inline __u32 make_reset(struct answer_room *room, const struct slow_path *slow,
                                         const enum address_family family, int is_left)
 {
     __u32 payload = slow->l3_length - (slow->l4_offset - L3_OFFSET) - room->l4.tcp.doff * 4;
-    struct tcphdr *tcp = (struct tcphdr *)(room->frame + L3_OFFSET + ip_header_size(family));
+    struct tcphdr *tcp = (struct tcphdr *)(room->bytes + ip_header_size(family));
     __u32 pseudo;
 
     answer_begin(room, slow, family, IPPROTO_TCP, sizeof(*tcp));
@@ -63,18 +63,18 @@ static __always_inline __u32 make_reset(struct answer_room *room, const struct s
     };
     pseudo = pseudo_sum(room, slow, IPPROTO_TCP, sizeof(*tcp));
     tcp->check = is_left ? sum_fold(pseudo) : (__u16)~sum_fold(bpf_csum_diff(0, 0, (__be32 *)tcp, sizeof(*tcp), pseudo));
-    return L3_OFFSET + ip_header_size(family) + sizeof(*tcp);
+    return ip_header_size(family) + sizeof(*tcp);
 }
 
 // Quotes as much of the packet as RFC 1812 and RFC 4443 ask for.
-#define QUOTE_OFFSET(family) (L3_OFFSET + ip_header_size(family) + ICMP_HEADER_SIZE)
-#define QUOTE_MAX(family) (((family) == IPV4 ? 576 : ANSWER_SIZE) + L3_OFFSET - QUOTE_OFFSET(family))
+#define QUOTE_OFFSET(family) (ip_header_size(family) + ICMP_HEADER_SIZE)
+#define QUOTE_MAX(family) (((family) == IPV4 ? 576 : ANSWER_SIZE) - QUOTE_OFFSET(family))
 
 static __always_inline __u32 make_unreachable(struct answer_room *room, const struct slow_path *slow,
                                               const enum address_family family, int is_left)
 {
     const __u8 protocol = family == IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-    __u8 *quote = room->frame + QUOTE_OFFSET(family);
+    __u8 *quote = room->bytes + QUOTE_OFFSET(family);
     __u8 *icmp = quote - ICMP_HEADER_SIZE;
     __u32 quoted = room->quoted;
     __u64 sum = 0;
@@ -122,7 +122,7 @@ __noinline int make_refusal6(struct slow_path *slow) { return slow ? make_refusa
 static __always_inline long load_quote(const struct packet *packet, struct answer_room *room,
                                        const struct slow_path *slow, const enum address_family family)
 {
-    __u8 *quote = room->frame + QUOTE_OFFSET(family);
+    __u8 *quote = room->bytes + QUOTE_OFFSET(family);
     __u32 size = slow->l3_length;
 
     if (size > QUOTE_MAX(family))
@@ -147,7 +147,11 @@ static __always_inline int refuse(const struct packet *packet, struct answer_roo
         return 0;
     room->may_be_left = packet->hook != HOOK_XDP;
     size = slow->family == IPV4 ? make_refusal4(slow) : make_refusal6(slow);
-    if (!size || size > sizeof(room->frame) || bytes_resize(packet, size) || bytes_store(packet, 0, room->frame, size))
+    if (!size || bytes_resize(packet, L3_OFFSET + size))
+        return 0;
+    asm volatile("" : "+r"(size));  // as above
+    if (!size || size > sizeof(room->bytes) || bytes_store(packet, L3_OFFSET, room->bytes, size) ||
+        bytes_store_macs(packet, slow->last_hop))
         return 0;
     count(is_tcp ? ANSWERED_RESET : ANSWERED_UNREACHABLE);
     return 1;

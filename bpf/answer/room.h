@@ -27,10 +27,10 @@ struct answer_room {
         struct tcphdr tcp;
         struct udphdr udp;
     } l4;  // of the packet
-    __u16 quoted;       // bytes of the packet, from its IP header on, that are in the frame
+    __u16 quoted;       // bytes of the packet, from its IP header on, that are in `bytes`
     __u8 may_be_left;   // the packet's checksum may be the device's business; see refuse.h
-    __u8 pad[3];
-    __u8 frame[ETH_HLEN + sizeof(struct ipv6hdr) + ICMP_HEADER_SIZE + QUOTE_CHUNKS * QUOTE_CHUNK];  // its IP header is aligned
+    __u8 pad[1];
+    __u8 bytes[sizeof(struct ipv6hdr) + ICMP_HEADER_SIZE + QUOTE_CHUNKS * QUOTE_CHUNK];  // from the IP header on
 };
 
 struct {
@@ -63,17 +63,13 @@ static __always_inline __u32 pseudo_sum(struct answer_room *room, const struct s
     return bpf_csum_diff(0, 0, (__be32 *)&room->pseudo, sizeof(room->pseudo), 0);
 }
 
-// Ethernet and IP headers for `size` bytes of this protocol, from whom the packet was for to whom it is from.
+// The IP header for `size` bytes of this protocol, from whom the packet was for to whom it is from.
 static __always_inline void answer_begin(struct answer_room *room, const struct slow_path *slow,
                                          const enum address_family family, __u8 protocol, __u32 size)
 {
-    struct ethhdr *ethernet = (struct ethhdr *)room->frame;
-
-    __builtin_memcpy(ethernet, slow->last_hop, sizeof(slow->last_hop));
     if (family == IPV4) {
-        struct iphdr *ip = (struct iphdr *)(room->frame + L3_OFFSET);
+        struct iphdr *ip = (struct iphdr *)(room->bytes);
 
-        ethernet->h_proto = bpf_htons(ETH_P_IP);
         *ip = (struct iphdr){
             .version = 4,
             .ihl = 5,
@@ -86,9 +82,8 @@ static __always_inline void answer_begin(struct answer_room *room, const struct 
         };
         ip->check = ~sum_fold(bpf_csum_diff(0, 0, (__be32 *)ip, sizeof(*ip), 0));
     } else {
-        struct ipv6hdr *ip = (struct ipv6hdr *)(room->frame + L3_OFFSET);
+        struct ipv6hdr *ip = (struct ipv6hdr *)(room->bytes);
 
-        ethernet->h_proto = bpf_htons(ETH_P_IPV6);
         *ip = (struct ipv6hdr){
             .version = 6,
             .payload_len = bpf_htons(size),

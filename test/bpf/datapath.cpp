@@ -17,10 +17,13 @@
 #include <random>
 
 #include "agent/datapath/order.h"
+#include "maps/affinity.h"
 #include "maps/backend.h"
 #include "maps/control.h"
 #include "maps/service.h"
 #include "maps/slot.h"
+#include "maps/source_range.h"
+#include "maps/unanswered.h"
 
 #include "forward.skel.h"  // last: it undefines _Static_assert
 
@@ -189,6 +192,9 @@ void Datapath::reset(const Network& network) {
     clear<__u32>(skeleton_->maps.service_counters);
     clear<__u32>(skeleton_->maps.backends);
     clear<__u32>(skeleton_->maps.devices);
+    clear<affinity_key>(skeleton_->maps.affinity);
+    clear<unanswered_key>(skeleton_->maps.unanswered);
+    clear<source_range_key>(skeleton_->maps.source_ranges);
     remove_flows();
     next_service_ = next_backend_ = 1;
     next_slot_ = 0;
@@ -210,6 +216,7 @@ std::uint32_t Datapath::serve(const std::vector<Frontend>& frontends, const std:
                   .type = SERVICE_LOAD_BALANCER,
                   .treatment = SERVED,
                   .port = 80,
+                  .external_policy = POLICY_CLUSTER,
                   .slice = SERVICE_SLICE(next_slot_, size)};
 
     for (std::uint32_t i = 0; i < backends.size(); i++) {

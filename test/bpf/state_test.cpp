@@ -161,14 +161,31 @@ TEST_P(TcpLife, ReopenedFlowPicksAgain) {
     expect_flows(local_flow(FLOW_HALF_OPEN, a2, service_, 2));
 }
 
-TEST_P(TcpLife, RetransmittedSynStaysWithItsBackend) {
+TEST_P(TcpLife, RetransmittedSynGoesToAnotherBackend) {
     service_ = serve({local(a1), local(a2)});
     datapath().point_slots_at(service_, 1);
     come_in(request(SYN));
     datapath().point_slots_at(service_, 2);
 
+    EXPECT_EQ(come_in(request(SYN)).events, (Events{FLOW_RESCUED, FLOW_OPENED, FORWARDED_LOCAL_REQUEST}));
+    expect_flows(local_flow(FLOW_HALF_OPEN, a2, service_, 2));
+}
+
+TEST_P(TcpLife, RetransmittedSynStaysWhereNoOtherBackendIs) {
+    service_ = serve({local(a1)});
+    come_in(request(SYN));
     EXPECT_EQ(come_in(request(SYN)).events, Events{FORWARDED_LOCAL_REQUEST});
     expect_flows(local_flow(FLOW_HALF_OPEN, a1, service_, 1));
+}
+
+TEST_P(TcpLife, RetransmittedSynStaysOnceItWasAnswered) {
+    service_ = serve({local(a1), local(a2)});
+    datapath().point_slots_at(service_, 1);
+    come_in(request(SYN));
+    go_out(packet(to_router(), {of(a1), POD_PORT, of(client), CLIENT_PORT}, SYN | ACK));
+    datapath().point_slots_at(service_, 2);
+    EXPECT_EQ(come_in(request(SYN)).events, Events{FORWARDED_LOCAL_REQUEST});
+    expect_flows(local_flow(FLOW_REPLIED, a1, service_, 1));
 }
 
 TEST_P(TcpLife, OnlySynOpens) {

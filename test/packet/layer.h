@@ -80,7 +80,7 @@ struct TCP {
     std::uint16_t sport = 0;
     std::uint16_t dport = 0;
     std::uint32_t sequence = 1000;
-    std::uint32_t acknowledgement = 0;
+    std::uint32_t acknowledgement = 1001;  // the other side begins at 1000 too
     std::uint8_t flags = ACK;
     std::uint16_t window = 65535;
     std::uint16_t urgent = 0;
