@@ -140,7 +140,7 @@ forward_bpf* load(const Datapath::Options& options) {
     bpf_map__set_max_entries(skeleton->maps.services, 256);
     bpf_map__set_max_entries(skeleton->maps.service_counters, 256);
     bpf_map__set_max_entries(skeleton->maps.backends, 256);
-    bpf_map__set_max_entries(skeleton->maps.slots, 8192);
+    bpf_map__set_max_entries(skeleton->maps.slots, options.slots / 2);
     bpf_map__set_max_entries(skeleton->maps.flows4, options.flow_blocks);
     bpf_map__set_max_entries(skeleton->maps.flows6, options.flow_blocks);
     bpf_program__set_flags(skeleton->progs.xdp_slow, BPF_F_XDP_HAS_FRAGS);

@@ -120,6 +120,7 @@ public:
         unsigned flow_blocks = FLOW_STRIPES;  // of 128 slots; a power of two from that on
         unsigned snat_port_min = 10240;
         unsigned snat_port_count = 16384;
+        unsigned slots = 16384;
         bool route_tells_source = kernel_tells_route_source();
     };
 
