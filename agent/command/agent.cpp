@@ -180,8 +180,9 @@ private:
                 targets.insert(targets.end(), node.internal_ips.begin(), node.internal_ips.end());
             }
         }
-        const std::vector<IpAddress> backends = sync_.remote_backends();
-        targets.insert(targets.end(), backends.begin(), backends.end());
+        for (const auto& [address, backends] : sync_.state().remote_addresses) {
+            targets.push_back(address);
+        }
         if (auto report = neighbours_.reconcile(external_, targets); !report) {
             complain(report.error());
         }
@@ -226,7 +227,7 @@ private:
                 state.last_in_force_ns = state.last_change_ns - noticed_ns;
                 log::info("{} map operations in force after {:.1f} ms", done->operations,
                           static_cast<double>(state.last_in_force_ns) / 1e6);
-                keep_neighbours();
+                neighbours_due_ = true;  // gathered for a second: it looks at all backends
             }
         }
         report_.publish();
@@ -288,7 +289,7 @@ private:
         if (change.nodes) {
             find_devices();
         }
-        if (!change.empty() || sync_.has_failed() || source_.knows_everything() != pruned_) {
+        if (!change.empty() || sync_.is_due(noticed) || source_.knows_everything() != pruned_) {
             bring_into_force(change, noticed);
         } else {
             report_errors();
@@ -350,7 +351,7 @@ private:
             neighbours_due_ = false;
             keep_neighbours();
         }
-        if (seconds_ % kUpkeepEverySeconds == 0) {
+        if (seconds_ % kUpkeepEverySeconds == 0 || sync_.state().is_retry_due(monotonic_ns())) {
             take_source(monotonic_ns());  // a directory that went and came back is not announced
         }
         if (auto probed = neighbours_.probe(external_, kProbesEverySecond); !probed) {
