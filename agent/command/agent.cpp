@@ -7,6 +7,8 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <malloc.h>
+
 #include <chrono>
 #include <csignal>
 #include <memory>
@@ -440,6 +442,9 @@ Result<std::unique_ptr<Source>> open_source(const AgentOptions& options) {
 }  // namespace
 
 int run_agent(const AgentOptions& options) {
+    // The text of a list comes and goes, tens of megabytes at times. Left to itself glibc would soon take it from the heap,
+    // between objects that stay, and keep it.
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
     if (options.replace) {
         log::warn("--replace takes kube-proxy's ports; ClusterIPs are not served yet, so somebody else has to");
     }

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <random>
 #include <sstream>
 
@@ -45,13 +46,10 @@ std::string read_text(const std::filesystem::path& path) {
 
 std::string recorded(const std::string& name) { return read_text(std::filesystem::path(RECORDINGS) / name); }
 
-class ReplayServer {
+// A module of test/api_server that prints its port and serves until its standard input ends.
+class PythonServer {
 public:
-    explicit ReplayServer(const std::string& script)
-        : folder_(std::filesystem::temp_directory_path() / ("shunt-test-replay-" + std::to_string(getpid()))) {
-        std::filesystem::create_directory(folder_);
-        std::ofstream(folder_ / "token") << "first\n";
-        std::ofstream(folder_ / "script.json") << script;
+    PythonServer(const char* module, const std::vector<std::string>& arguments) {
         std::array<int, 2> input{};
         std::array<int, 2> output{};
         EXPECT_EQ(pipe2(input.data(), O_CLOEXEC), 0);
@@ -61,27 +59,25 @@ public:
         posix_spawn_file_actions_adddup2(&actions, input[0], 0);
         posix_spawn_file_actions_adddup2(&actions, output[1], 1);
         posix_spawn_file_actions_addchdir_np(&actions, TEST_FOLDER);
-        const std::string folder = folder_;
-        const std::string script_path = folder_ / "script.json";
-        std::array<const char*, 8> argv = {"/usr/bin/python3", "-B", "-m", "api_server.replay", folder.c_str(), script_path.c_str(), RECORDINGS, nullptr};
+        std::vector<const char*> argv = {"/usr/bin/python3", "-B", "-m", module};
+        for (const std::string& argument : arguments) {
+            argv.push_back(argument.c_str());
+        }
+        argv.push_back(nullptr);
         EXPECT_EQ(posix_spawn(&pid_, "/usr/bin/python3", &actions, nullptr, const_cast<char**>(argv.data()), environ), 0);
         posix_spawn_file_actions_destroy(&actions);
         close(input[0]);
         close(output[1]);
         input_ = Fd(input[1]);
         output_ = Fd(output[0]);
-        std::string port;
         for (char c = 0; ::read(output_.get(), &c, 1) == 1 && c != '\n';) {
-            port += c;
+            port_ += c;
         }
-        EXPECT_FALSE(port.empty()) << "the server did not start";
-        url_ = "https://127.0.0.1:" + port;
+        EXPECT_FALSE(port_.empty()) << module << " did not start";
     }
-
-    ~ReplayServer() {
-        stop();
-        std::filesystem::remove_all(folder_);
-    }
+    PythonServer(const PythonServer&) = delete;
+    PythonServer& operator=(const PythonServer&) = delete;
+    ~PythonServer() { stop(); }
 
     void stop() {
         if (pid_ > 0) {
@@ -89,6 +85,32 @@ public:
             waitpid(std::exchange(pid_, -1), nullptr, 0);
         }
     }
+    const std::string& port() const { return port_; }
+
+private:
+    std::string port_;
+    pid_t pid_ = -1;
+    Fd input_;
+    Fd output_;
+};
+
+class ReplayServer {
+public:
+    explicit ReplayServer(const std::string& script)
+        : folder_(std::filesystem::temp_directory_path() / ("shunt-test-replay-" + std::to_string(getpid()))) {
+        std::filesystem::create_directory(folder_);
+        std::ofstream(folder_ / "token") << "first\n";
+        std::ofstream(folder_ / "script.json") << script;
+        server_.emplace("api_server.replay", std::vector<std::string>{folder_, folder_ / "script.json", RECORDINGS});
+        url_ = "https://127.0.0.1:" + server_->port();
+    }
+
+    ~ReplayServer() {
+        stop();
+        std::filesystem::remove_all(folder_);
+    }
+
+    void stop() { server_->stop(); }
 
     const std::string& url() const { return url_; }
     std::filesystem::path file(const std::string& name) const { return folder_ / name; }
@@ -108,9 +130,7 @@ public:
 private:
     std::filesystem::path folder_;
     std::string url_;
-    pid_t pid_ = -1;
-    Fd input_;
-    Fd output_;
+    std::optional<PythonServer> server_;
 };
 
 std::size_t open_descriptors() {
@@ -493,6 +513,26 @@ TEST(Replay, AuthorityAsDataAndAnotherServerName) {
     access.tls_server_name = "another.name";
     Client mistaken(server, access);
     ASSERT_TRUE(mistaken.run_until([&] { return mistaken->trouble().has_value(); }));
+}
+
+// The proxy-url of a kubeconfig, whatever $NO_PROXY says, as client-go has it.
+TEST(Replay, EverythingGoesThroughTheProxyOfAKubeconfig) {
+    const ReplayServer server(script());
+    const PythonServer proxy("api_server.proxy", {server.file("proxied")});
+    std::ofstream(server.file("kubeconfig"))
+        << R"({"apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+               "clusters": [{"name": "k", "cluster": {"server": ")" << server.url() << R"(", "certificate-authority": "ca.crt",
+                             "proxy-url": "http://127.0.0.1:)" << proxy.port() << R"("}}], "users": [{"name": "u", "user": {"token": "t"}}]})";
+    const auto access = load_kubeconfig(server.file("kubeconfig"));
+    ASSERT_TRUE(access) << access.error().message();
+    setenv("NO_PROXY", "127.0.0.1", 1);
+    Client client(server, *access);
+    EXPECT_TRUE(client.run_until([&] { return is_expected(client->snapshot()); }));
+    unsetenv("NO_PROXY");
+    const std::string target = server.url().substr(8) + '\n';
+    const std::string asked = read_text(server.file("proxied"));
+    EXPECT_GE(asked.size() / target.size(), 3U) << "three watches are open at a time";
+    EXPECT_EQ(asked.substr(0, target.size()), target);
 }
 
 TEST(Replay, ClientCertificates) {
