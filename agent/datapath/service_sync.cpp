@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/datapath/service_sync.h"
 
-#include <set>
 #include <utility>
 
 #include "agent/datapath/apply.h"
@@ -35,18 +34,6 @@ Result<SyncResult> ServiceSync::sync(const Snapshot& snapshot, const Change& cha
         return std::unexpected(applied.error());
     }
     return SyncResult{made.operations.size(), made.waiting_for};
-}
-
-std::vector<IpAddress> ServiceSync::remote_backends() const {
-    std::set<IpAddress> addresses;
-    for (const auto& [key, service] : state_.services) {
-        for (const auto& [identity, backend] : service.backends) {
-            if (backend.placement == BACKEND_REMOTE) {
-                addresses.insert(identity.address);
-            }
-        }
-    }
-    return {addresses.begin(), addresses.end()};
 }
 
 }  // namespace shunt

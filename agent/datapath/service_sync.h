@@ -4,7 +4,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "agent/datapath/map_state.h"
 #include "agent/model/snapshot.h"
@@ -27,13 +26,11 @@ public:
     // from what the maps then say.
     Result<SyncResult> sync(const Snapshot& snapshot, const Change& change, const PlanOptions& options);
 
-    bool has_failed() const { return failed_; }
+    // A sync is due though nothing changed: something failed, or there may be room now where there was none.
+    bool is_due(std::uint64_t now_ns) const { return failed_ || state_.is_retry_due(now_ns); }
 
     // What stands in the maps.
     const MapState& state() const { return state_; }
-
-    // Addresses of the backends on other nodes, each once, in order.
-    std::vector<IpAddress> remote_backends() const;
 
 private:
     ServiceSync(const MapDescriptors& maps, MapState state) : maps_(maps), state_(std::move(state)) {}

@@ -143,6 +143,11 @@ void Settlement::settle(const DesiredService& desired) {
             warnings[desired.key] = desired.key.to_string() + " is left to the stack: " + reason;
         }
     }
+    if (value.treatment == LEFT_NO_ROOM) {
+        state_.crowded.insert(desired.key);
+    } else {
+        state_.crowded.erase(desired.key);
+    }
     put_service(*record, value);
     record->confirmed = record->confirmed || desired.confirmed;
     record->slice_broken = false;
@@ -152,6 +157,7 @@ void Settlement::remove(const ServiceKey& key) {
     auto entry = state_.services.find(key);
     ServiceRecord& record = entry->second;
     stop_waiting(key, record);
+    state_.crowded.erase(key);
     release_all(record);
     drop_backends(record, {});
     give_back_slice(record);
@@ -291,8 +297,11 @@ void Settlement::set_backends(const DesiredService& desired, const ChosenEndpoin
         BackendRecord& known = record.backends[identity];
         if (known.id == 0) {
             known.id = state_.backend_ids.take(now_ns_);
+        } else {
+            state_.discount_remote(identity, known);
         }
         known.placement = endpoint.placement;
+        state_.count_remote(identity, known);
         known.state = endpoint.state;
         known.node = endpoint.node;
         known.usable = usable.contains(identity);
@@ -316,6 +325,7 @@ void Settlement::drop_backends(ServiceRecord& record, const ChosenEndpoints& exc
         if (except.contains(entry.first)) {
             return false;
         }
+        state_.discount_remote(entry.first, entry.second);
         operations.delete_backend(entry.second.id);
         state_.backend_ids.give_back(entry.second.id, now_ns_);
         return true;

@@ -76,6 +76,10 @@ class Live:
             answer.head(401, _JSON)
             answer.piece(_status(401, "Unauthorized"))
             return answer.end()
+        if "sendInitialEvents" in query:  # as a server without streaming lists
+            answer.head(422, _JSON)
+            answer.piece(_status(422, "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"))
+            return answer.end()
         only = query.get("fieldSelector", "").partition("metadata.name=")[2]
         answer.head(200, _JSON)
         if query.get("watch"):
