@@ -4,7 +4,9 @@
 #include <bpf/bpf.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -37,16 +39,18 @@ Result<Entries<Key, Value>> read_one_by_one(int map, const char* name) {
     return entries;
 }
 
-// A hash map answers by whole buckets: ENOSPC says that the next one is larger than the buffer.
+// A hash map answers by whole buckets: ENOSPC says that the next one is larger than the buffer. Where the next batch begins
+// is the number of a bucket for a hash map, and a key for a trie.
 template <typename Key, typename Value>
 Result<Entries<Key, Value>> read_all(int map, const char* name) {
     Entries<Key, Value> entries;
     std::vector<Key> keys(1024);
     std::vector<Value> values(keys.size());
-    std::uint32_t position = 0;
+    using Position = std::array<std::byte, std::max(sizeof(Key), sizeof(std::uint32_t))>;
+    Position position{};
     bool is_first = true;
     for (;;) {
-        std::uint32_t next = 0;
+        Position next{};
         auto count = static_cast<__u32>(keys.size());
         const int error = bpf_map_lookup_batch(map, is_first ? nullptr : &position, &next, keys.data(), values.data(),
                                                &count, nullptr);
