@@ -222,7 +222,7 @@ Decision Model::decide(const Packet& packet) const {
         const bool is_closing = flow.state == State::CLOSING && is_opening_syn(packet);
         if (!is_closing && flow.state == State::OPENING && is_opening_syn(packet)) {
             Decision rescue{.outcome = Outcome::FORWARDED, .destinations = fresh.destinations, .rule = Rule::RESCUE};
-            if (fresh.rule == Rule::AFFINITY) {
+            if (fresh.rule == Rule::AFFINITY || (at && forgotten_.contains({at->key, packet.source.to_string()}))) {
                 rescue.destinations.insert(flow.to);  // the client stays, or goes where it belongs
             } else {
                 rescue.destinations.erase(flow.to);
@@ -275,7 +275,16 @@ void Model::forwarded(const Packet& packet, const Destination& to) {
         flow.state = State::CLOSING;
     } else if (flow.state == State::ANSWERED && (packet.flags & (ACK | SYN)) == ACK) {
         flow.state = State::ESTABLISHED;
-        affinity_[{flow.service, packet.source.to_string()}] = flow.to;
+        note_affinity(flow, packet.source);
+    }
+}
+
+void Model::note_affinity(const Flow& flow, const Address& client) {
+    const auto service = world_.services.find(std::get<0>(flow.service));
+    if (service != world_.services.end() && service->second.affinity_timeout != 0) {
+        const Client key{flow.service, client.to_string()};
+        affinity_[key] = flow.to;
+        forgotten_.erase(key);
     }
 }
 
@@ -288,7 +297,7 @@ void Model::answered(const Packet& packet, std::uint8_t flags) {
     Flow& flow = flows_.at(key_of(packet));
     if (packet.protocol != Protocol::TCP) {
         if (flow.state == State::OPENING) {
-            affinity_[{flow.service, packet.source.to_string()}] = flow.to;
+            note_affinity(flow, packet.source);
         }
         flow.state = State::ESTABLISHED;
     } else if (flags & (FIN | RST)) {
@@ -325,6 +334,13 @@ std::set<Destination> Model::serving(const ServiceKey& key) const {
 
 void Model::change(World world) {
     world_ = std::move(world);
+    std::erase_if(affinity_, [this](const auto& entry) {
+        const bool is_gone = !world_.services.contains(std::get<0>(entry.first.first));
+        if (is_gone) {
+            forgotten_.insert(entry.first);
+        }
+        return is_gone;
+    });
     for (auto flow = flows_.begin(); flow != flows_.end();) {
         const bool is_udp = std::get<Protocol>(flow->first) == Protocol::UDP;
         if (is_udp && !serving(flow->second.service).contains(flow->second.to)) {
