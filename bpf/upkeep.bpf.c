@@ -2,6 +2,7 @@
 // The flow tables' upkeep by a timer in a pinned map: it needs no agent, and ends with the map's pin. A new
 // build's upkeep_start puts its own function in the place of the old one.
 #include "bpf/flow/upkeep.h"
+#include "maps/flow_to_forget.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -50,4 +51,43 @@ SEC("xdp")
 int upkeep_once(struct xdp_md *ctx)
 {
     return upkeep();
+}
+
+// Does the flow of slow->victim.key go to the endpoint of slow->request?
+static __always_inline int flow_leads_there(const enum address_family family, struct slow_path *slow)
+{
+    struct flow_words key = flow_words_of(family, &slow->victim.key);
+    struct flow_found flow = flow_find(family, &key, slow->victim.key.hook);
+
+    if (!flow.recipe)
+        return 0;
+    flow_widen(family, &slow->found, flow.recipe);
+    for (int i = 0; i < 4; i++)
+        if (slow->found.daddr[i] != slow->request.daddr[i])
+            return 0;
+    return slow->found.recipe.dport == slow->request.recipe.dport;
+}
+
+// Run by the agent with a struct flow_to_forget as the packet. Returns 1 if the flow was there, and is gone.
+SEC("xdp")
+int flow_forget(struct xdp_md *ctx)
+{
+    __u32 zero = 0;
+    struct slow_path *slow = bpf_map_lookup_elem(&scratch, &zero);
+    const struct flow_to_forget *wanted = (void *)(long)ctx->data;
+    int removed = 0;
+
+    if (!slow || (void *)(wanted + 1) > (void *)(long)ctx->data_end)
+        return 0;
+    slow->now = tick_now();
+    slow->victim.key = wanted->key;
+    address_copy(slow->request.daddr, wanted->daddr);
+    slow->request.recipe.dport = wanted->dport;
+    if (wanted->family == IPV4)
+        removed = flow_leads_there(IPV4, slow) && flow_remove4(slow, FLOW_ALWAYS);
+    else
+        removed = flow_leads_there(IPV6, slow) && flow_remove6(slow, FLOW_ALWAYS);
+    if (removed)
+        count(FLOW_ENDPOINT_GONE);
+    return removed;
 }

@@ -118,6 +118,7 @@ Status Datapath::put_service(std::uint32_t id, std::uint16_t port, std::uint32_t
                         .type = SERVICE_LOAD_BALANCER,
                         .treatment = SERVED,
                         .port = port,
+                        .external_policy = POLICY_CLUSTER,
                         .slice = SERVICE_SLICE(0, slots)};
     const std::vector<service_counters> zeros(static_cast<std::size_t>(libbpf_num_possible_cpus()));
     frontend_key key{.family = family_, .protocol = TCP, .port = port};

@@ -139,7 +139,7 @@ std::vector<event> expected_events(Path path) {
         case Path::pass:
             return {};
         case Path::refused:
-            return {PASSED_NO_ENDPOINTS};
+            return {DROP_NO_ENDPOINTS};
         case Path::local_request:
             return {FORWARDED_LOCAL_REQUEST};
         case Path::local_reply:

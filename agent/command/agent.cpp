@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "agent/check/check.h"
 #include "agent/datapath/agent_report.h"
@@ -94,6 +95,7 @@ public:
         raise_route_epoch();  // what changed while no agent ran, nobody knows
         take_note_of_drain();
         find_devices();
+        find_addresses();
         bring_into_force(first, monotonic_ns());
         wait_for_source();
         wait_for_network();
@@ -172,6 +174,19 @@ private:
         keep_neighbours();
     }
 
+    // Of this node's devices. If they cannot be read those of before count. True: they changed.
+    bool find_addresses() {
+        auto found = device_addresses();
+        if (!found) {
+            complain(found.error());
+            addresses_due_ = true;
+            return false;
+        }
+        const bool changed = device_addresses_ != *found;
+        device_addresses_ = std::move(*found);
+        return changed;
+    }
+
     // The next hops that flows depend on stay resolved.
     void keep_neighbours() {
         std::vector<IpAddress> targets;
@@ -197,6 +212,9 @@ private:
             .snat_port_min = options_.snat_port_min,
             .snat_port_max = options_.snat_port_max,
             .prune = source_.knows_everything(),
+            .node_port_addresses = options_.node_port_addresses,
+            .device_addresses = device_addresses_,
+            .cluster_ranges = options_.cluster_ranges,
             .now_ns = began_ns,
         };
         const auto done = sync_.sync(source_.snapshot(), change, options);
@@ -258,8 +276,9 @@ private:
             .broken_files = report_.state().broken_files,
             .maps = {{"services", maps.service_ids.in_use(), maps.limits.services},
                      {"backends", maps.backend_ids.in_use(), maps.limits.backends},
-                     {"frontends", maps.owners.size(), maps.limits.frontends},
-                     {"slots", maps.slices.in_use(), maps.limits.slots}},
+                     {"frontends", maps.owners.size() + maps.vip_entries.size(), maps.limits.frontends},
+                     {"slots", maps.slices.in_use(), maps.limits.slots},
+                     {"source_ranges", maps.range_count, maps.limits.source_ranges}},
         };
     }
 
@@ -320,6 +339,7 @@ private:
             neighbours_due_ = true;
         }
         devices_due_ = devices_due_ || change->devices_changed;
+        addresses_due_ = addresses_due_ || change->addresses_changed;
     }
 
     void wait_for_second() {
@@ -335,13 +355,13 @@ private:
     void on_second() {
         seconds_++;
         take_note_of_drain();
-        if (devices_due_) {
-            devices_due_ = false;
-            const auto before = snat_addresses_;
+        const auto snat_addresses_before = snat_addresses_;
+        if (std::exchange(devices_due_, false)) {
             find_devices();
-            if (snat_addresses_ != before) {
-                bring_into_force({}, monotonic_ns());
-            }
+        }
+        const bool has_new_addresses = std::exchange(addresses_due_, false) && find_addresses();
+        if (has_new_addresses || snat_addresses_ != snat_addresses_before) {
+            bring_into_force({}, monotonic_ns());
         }
         if (seconds_ % kNeighboursEverySeconds == 0) {
             devices_due_ = true;  // what a driver can do for XDP changes without a word
@@ -375,12 +395,14 @@ private:
     AgentReport report_;
     std::set<unsigned> external_;
     std::set<IpAddress> snat_addresses_;
+    std::optional<std::set<IpAddress>> device_addresses_;  // but loopback and link-local ones
     std::optional<Error> sync_error_;
     std::optional<Error> network_error_;
     std::string waiting_for_;
     control_drain drain_ = DRAIN_NONE;
     bool pruned_ = false;
     bool devices_due_ = false;
+    bool addresses_due_ = false;
     bool neighbours_due_ = false;
     unsigned seconds_ = 0;
     boost::asio::io_context io_{1};
@@ -484,12 +506,19 @@ int run_agent(const AgentOptions& options) {
     if (auto shown = pin_iterators(pins->path()); !shown) {
         log::warn("{}", shown.error().message());
     }
+    auto flows = GoneFlows::open(programs->flow_maps(), programs->upkeep());
+    if (!flows) {
+        return fail(flows.error());
+    }
     auto sync = ServiceSync::start({.services = programs->map("services"),
                                     .backends = programs->map("backends"),
                                     .frontends = programs->map("frontends"),
                                     .service_counters = programs->map("service_counters"),
+                                    .source_ranges = programs->map("source_ranges"),
+                                    .control_page = programs->control_page(),
                                     .slots = programs->slots(),
-                                    .slots_size = programs->slots_size()});
+                                    .slots_size = programs->slots_size()},
+                                   std::move(*flows));
     if (!sync) {
         return fail(sync.error());
     }

@@ -40,7 +40,10 @@ po::options_description settings() {
         "node-name", text("NAME"), "this node's Node object; default: $NODE_NAME, else the host name")(
         "device", po::value<std::vector<std::string>>()->value_name("IF[,IF]"),
         "external devices; default: with a node address, a default route in any table, and tunnels")(
-        "nodeport-addresses", text("primary"), "where NodePorts are served: the Node's InternalIPs")(
+        "nodeport-addresses", text("primary|all|CIDR[,CIDR]"),
+        "where NodePorts are served: at the Node's InternalIPs (the default), at every address of the node's devices, or at those in a CIDR")(
+        "cluster-cidr", text("CIDR[,CIDR]"),
+        "where pods have their addresses: traffic from there falls back to all endpoints under externalTrafficPolicy Local")(
         "mode", text("auto|xdp|tc"), "default: auto, native XDP where it works")(
         "xdp-chain", po::bool_switch(), "attach XDP through libxdp, so that others can join, even where the device is free")(
         "snat-ports", text("LOW-HIGH"), "source ports towards backends on other nodes; default: 10240-26623")(
@@ -103,6 +106,32 @@ std::optional<std::string> set_snat_ports(const std::string& text, AgentOptions&
     return std::nullopt;
 }
 
+// `wanted`: what else the option takes, for the error.
+std::optional<std::string> set_prefixes(const char* option, const std::string& list, const char* wanted,
+                                        std::vector<IpPrefix>& to) {
+    for (std::size_t begin = 0; begin <= list.size();) {
+        const std::size_t comma = std::min(list.find(',', begin), list.size());
+        const std::string text = trimmed(list.substr(begin, comma - begin));
+        const auto prefix = IpPrefix::parse(text);
+        if (!prefix) {
+            return "--" + std::string(option) + ' ' + list + ": '" + text + "' is " + wanted +
+                   "no CIDR like 198.18.0.0/24 or 2001:db8::/32";
+        }
+        to.push_back(*prefix);
+        begin = comma + 1;
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> set_node_port_addresses(const std::string& text, NodePortAddresses& to) {
+    if (text == "primary" || text == "all") {
+        to.kind = text == "all" ? NodePortAddresses::Kind::all : NodePortAddresses::Kind::primary;
+        return std::nullopt;
+    }
+    to.kind = NodePortAddresses::Kind::prefixes;
+    return set_prefixes("nodeport-addresses", text, "neither primary nor all, and ", to.prefixes);
+}
+
 std::optional<std::string> set_bind_address(const char* option, const std::string& text, std::optional<AddressPort>& to) {
     if (text.empty() || text == "none") {
         return std::nullopt;
@@ -146,8 +175,13 @@ std::optional<std::string> take_values(const po::variables_map& values, AgentOpt
     while (options.pin_dir.size() > 1 && options.pin_dir.ends_with('/')) {
         options.pin_dir.pop_back();
     }
-    if (const std::string addresses = text("nodeport-addresses", "primary"); addresses != "primary") {
-        return "--nodeport-addresses " + addresses + " is not served yet, only primary: the Node's InternalIPs";
+    if (auto wrong = set_node_port_addresses(text("nodeport-addresses", "primary"), options.node_port_addresses)) {
+        return wrong;
+    }
+    if (values.count("cluster-cidr") != 0) {
+        if (auto wrong = set_prefixes("cluster-cidr", text("cluster-cidr", ""), "", options.cluster_ranges)) {
+            return wrong;
+        }
     }
     const std::string mode = text("mode", "auto");
     if (mode != "auto" && mode != "xdp" && mode != "tc") {

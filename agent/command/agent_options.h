@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "agent/datapath/attachment.h"
+#include "agent/model/ip_prefix.h"
+#include "agent/plan/node_port_addresses.h"
 #include "agent/report/words.h"
 
 namespace shunt {
@@ -20,6 +22,8 @@ struct AgentOptions {
     std::string api_server;            // a URL; empty: theirs
     std::string node_name;
     std::vector<std::string> devices;  // empty: by the rule of agent/network/devices.h
+    NodePortAddresses node_port_addresses;
+    std::vector<IpPrefix> cluster_ranges;  // whose traffic starts in the cluster
     AttachMode mode = AttachMode::automatic;
     bool xdp_chain = false;
     std::uint16_t snat_port_min = 10240;

@@ -76,7 +76,8 @@ void print_events(const Sample& now, const Sample* before, bool all, bool wide, 
         cells.emplace_back(text.meaning);
         if (wide) {
             cells.push_back(cause_and_step(text));
-        } else if ((text.kind == EVENT_PASSED || text.kind == EVENT_DROPPED) && now.events[i] != 0) {
+        } else if ((text.kind == EVENT_PASSED || text.kind == EVENT_ANSWERED || text.kind == EVENT_DROPPED) &&
+                   now.events[i] != 0) {
             explained.push_back(&text);
         }
         table.add(cells);
@@ -95,7 +96,7 @@ void print_events(const Sample& now, const Sample* before, bool all, bool wide, 
 
 void print_services(const std::vector<ServiceRow>& rows, const Sample& now, const Sample* before, bool all,
                     std::ostream& out) {
-    std::vector<std::string> titles = {"SERVICE", ">FLOWS-OPENED", ">DROPS"};
+    std::vector<std::string> titles = {"SERVICE", ">FLOWS-OPENED", ">DROPS", ">RESCUED", ">SKIPPED"};
     if (before != nullptr) {
         titles.insert(titles.end(), {">NEW/S", ">DROPS/S"});
     }
@@ -108,6 +109,8 @@ void print_services(const std::vector<ServiceRow>& rows, const Sample& now, cons
                 if (const auto found = sample.services.find(family.id); found != sample.services.end()) {
                     to.flows_opened += found->second.flows_opened;
                     to.drops += found->second.drops;
+                    to.rescued += found->second.rescued;
+                    to.skipped += found->second.skipped;
                 }
             };
             add(now, sum);
@@ -118,7 +121,8 @@ void print_services(const std::vector<ServiceRow>& rows, const Sample& now, cons
         if (!all && sum.flows_opened == 0 && sum.drops == 0) {
             continue;
         }
-        std::vector<std::string> cells = {row.title(), grouped(sum.flows_opened), grouped(sum.drops)};
+        std::vector<std::string> cells = {row.title(), grouped(sum.flows_opened), grouped(sum.drops), grouped(sum.rescued),
+                                          grouped(sum.skipped)};
         if (before != nullptr) {
             const double seconds = seconds_between(*before, now);
             cells.push_back(rate(sum.flows_opened, old.flows_opened, seconds));
@@ -150,7 +154,8 @@ json::value to_json(const Sample& now, const Sample* before, const std::vector<S
     json::array services;
     for (const ServiceRow& row : rows) {
         services.push_back({{"namespace", row.name_space}, {"name", row.name}, {"port", row.port},
-                            {"protocol", word(row.protocol)}, {"flowsOpened", row.flows_opened}, {"drops", row.drops}});
+                            {"protocol", word(row.protocol)}, {"flowsOpened", row.flows_opened}, {"drops", row.drops},
+                            {"rescued", row.rescued}, {"skipped", row.skipped}});
     }
     return json::object{{"events", events}, {"services", services}};
 }
@@ -160,7 +165,7 @@ json::value to_json(const Sample& now, const Sample* before, const std::vector<S
 int counters_command(const Arguments& arguments, const Output& output) {
     CommandOptions options(kText);
     options.add_format();
-    options.options().add_options()("all", "also what is zero")("service", "by Service: flows opened, drops");
+    options.options().add_options()("all", "also what is zero")("service", "by Service: flows opened, drops, SYNs rescued, backends skipped");
     options.add_optional_number("watch", 'w', "1", "rates, again and again until interrupted");
     if (auto over = options.parse(arguments, output)) {
         return *over;
@@ -183,7 +188,8 @@ int counters_command(const Arguments& arguments, const Output& output) {
         }
         if (!watch || before) {
             const auto rows = join_services(
-                {.services = *services, .backends = {}, .frontends = {}, .counts = now->services, .flows = {}});
+                {.services = *services, .backends = {}, .frontends = {}, .counts = now->services, .flows = {}, .local_slots = {},
+                 .source_ranges = {}});
             const Sample* earlier = before ? &*before : nullptr;
             if (options.format() == OutputFormat::json) {
                 print_json(output.out, to_json(*now, earlier, rows, options.has("all")));

@@ -46,7 +46,8 @@ using RatesByTitle = std::map<std::string, Rates>;
 void print_table(const std::vector<ServiceRow>& rows, const RatesByTitle* rates, std::ostream& out) {
     std::vector<std::string> titles = {"NAMESPACE", "SERVICE", "TYPE", "FRONTENDS", "POLICY", "READY", ">FLOWS", ">OPENED", ">DROPS"};
     if (rates != nullptr) {
-        titles.insert(titles.end(), {">NEW/S", ">DROPS/S", "PORT-NAME"});
+        titles.insert(titles.end(),
+                      {">NEW/S", ">DROPS/S", ">RESCUED", ">SKIPPED", "AFFINITY", "SOURCE-RANGES", "PORT-NAME"});
     }
     titles.push_back("NOTE");
     Table table(titles);
@@ -62,7 +63,9 @@ void print_table(const std::vector<ServiceRow>& rows, const RatesByTitle* rates,
                                           grouped(row.drops)};
         if (rates != nullptr) {
             const Rates& rate = rates->at(row.title());
-            cells.insert(cells.end(), {grouped(std::llround(rate.flows)), grouped(std::llround(rate.drops)), row.port_name});
+            cells.insert(cells.end(),
+                         {grouped(std::llround(rate.flows)), grouped(std::llround(rate.drops)), grouped(row.rescued),
+                          grouped(row.skipped), row.affinity_text(), row.ranges_text(), row.port_name});
         }
         cells.push_back(row.note());
         table.add(cells);
@@ -95,9 +98,19 @@ void print_detail(const ServiceRow& row, std::ostream& out) {
     const std::string protocol = '/' + std::string(word(row.protocol));
     const std::string policy = row.policy();
     out << row.full_name() << ':' << row.port << protocol << (row.port_name.empty() ? "" : " (" + row.port_name + ")") << "   "
-        << word(row.type) << (policy.empty() ? "" : "   externalTrafficPolicy " + policy) << "\nFrontends   "
-        << frontends_in_full(row) << "\nFlows       " << grouped(row.flows) << " now, " << grouped(row.flows_opened)
-        << " opened, " << grouped(row.drops) << " drops\n";
+        << word(row.type) << (policy.empty() ? "" : "   externalTrafficPolicy " + policy)
+        << (row.affinity_text().empty() ? "" : "   affinity " + row.affinity_text()) << "\nFrontends   "
+        << frontends_in_full(row) << '\n';
+    if (const std::string ranges = row.ranges_text(); !ranges.empty()) {
+        out << "Clients     " << ranges << ", at load-balancer addresses\n";
+    }
+    out << "Flows       " << grouped(row.flows) << " now, " << grouped(row.flows_opened) << " opened, " << grouped(row.drops)
+        << " drops";
+    if (row.rescued != 0 || row.skipped != 0) {
+        out << ", " << grouped(row.rescued) << " rescued (the SYN was sent again and went to another backend), "
+            << grouped(row.skipped) << " passed over a backend that does not answer";
+    }
+    out << '\n';
     if (const std::string note = row.note(); !note.empty()) {
         out << "Note        " << note << '\n';
     }
@@ -119,7 +132,8 @@ json::object to_json(const ServiceRow& row) {
     json::array families;
     for (const FamilyRow& family : row.families) {
         families.push_back({{"family", word(family.family)}, {"id", family.id}, {"served", family.treatment == SERVED},
-                            {"ready", family.ready}, {"backends", family.total}});
+                            {"ready", family.ready}, {"usable", family.usable}, {"local", family.local},
+                            {"backends", family.total}});
     }
     json::array frontends;
     for (const FrontendRow& frontend : row.frontends) {
@@ -130,12 +144,18 @@ json::object to_json(const ServiceRow& row) {
     for (const BackendRow& backend : row.backends) {
         backends.push_back({{"address", backend.at.address.to_string()}, {"port", backend.at.port},
                             {"node", backend.node}, {"here", backend.placement == BACKEND_LOCAL},
-                            {"state", word(backend.state)}, {"share", backend.share}, {"flows", backend.flows},
+                            {"state", word(backend.state)}, {"usable", backend.is_usable}, {"share", backend.share},
+                            {"flows", backend.flows},
                             {"note", backend.note}});
+    }
+    json::value ranges;  // null: everybody may come
+    if (row.has_source_ranges) {
+        ranges = json::array(row.source_ranges.begin(), row.source_ranges.end());
     }
     return {{"namespace", row.name_space}, {"name", row.name}, {"port", row.port}, {"portName", row.port_name},
             {"protocol", word(row.protocol)}, {"type", word(row.type)}, {"nodePort", row.node_port},
-            {"externalTrafficPolicy", row.policy()}, {"note", row.note()}, {"flows", row.flows},
+            {"externalTrafficPolicy", row.policy()}, {"affinityTimeoutSeconds", row.affinity_timeout_s},
+            {"sourceRanges", ranges}, {"rescued", row.rescued}, {"skipped", row.skipped}, {"note", row.note()}, {"flows", row.flows},
             {"flowsOpened", row.flows_opened}, {"drops", row.drops}, {"families", families}, {"frontends", frontends},
             {"backends", backends}};
 }

@@ -114,7 +114,8 @@ void print_text(const StatusReport& report, const Output& output, bool wide) {
         << grouped(report.totals.without_endpoints) << "   left to the stack " << grouped(report.totals.left_to_stack)
         << "\nFlows     " << flows_text(report) << "\nTraffic   " << per_second(sum_of_kind(report, EVENT_FORWARDED))
         << " forwarded   " << per_second(report.rates[FLOW_OPENED]) << " new flows   "
-        << per_second(sum_of_kind(report, EVENT_PASSED)) << " left to the stack\nDrops     " << drops_text(report)
+        << per_second(sum_of_kind(report, EVENT_PASSED)) << " left to the stack   "
+        << per_second(sum_of_kind(report, EVENT_ANSWERED)) << " answered\nDrops     " << drops_text(report)
         << "\nAgent     " << agent_text(report) << '\n';
     if (!problems.empty()) {
         out << "\nNot as it should be:\n";

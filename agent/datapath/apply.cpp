@@ -52,6 +52,12 @@ auto key_of(const PutFrontend& operation) {
 auto key_of(const DeleteFrontend& operation) {
     return operation.key;
 }
+auto key_of(const PutSourceRange& operation) {
+    return operation.key;
+}
+auto key_of(const DeleteSourceRange& operation) {
+    return operation.key;
+}
 template <typename Operation>
 auto key_of(const Operation& operation) {
     return operation.id;
@@ -65,6 +71,9 @@ std::uint32_t service_of(const PutService& operation) {
 }
 std::uint32_t service_of(const PutFrontend& operation) {
     return operation.value.service;
+}
+std::uint32_t service_of(const PutSourceRange& operation) {
+    return operation.key.service;
 }
 
 template <typename Operation>
@@ -165,9 +174,16 @@ Status Applier::carry_out(std::span<const MapOperation> run) {
     } else if constexpr (std::is_same_v<Operation, DeleteService>) {
         auto gone = remove<Operation>(maps_.services, "services", run);
         return gone ? remove<Operation>(maps_.service_counters, "service_counters", run) : gone;
-    } else {
-        static_assert(std::is_same_v<Operation, DeleteBackend>);
+    } else if constexpr (std::is_same_v<Operation, DeleteBackend>) {
         return remove<Operation>(maps_.backends, "backends", run);
+    } else if constexpr (std::is_same_v<Operation, PutSourceRange>) {
+        return put<Operation>(maps_.source_ranges, "source_ranges", run);
+    } else if constexpr (std::is_same_v<Operation, DeleteSourceRange>) {
+        return remove<Operation>(maps_.source_ranges, "source_ranges", run);
+    } else {
+        static_assert(std::is_same_v<Operation, SetVips>);
+        std::atomic_ref(maps_.control_page->vips).store(std::get<SetVips>(run.back()).count, std::memory_order_release);
+        return {};
     }
 }
 
@@ -198,7 +214,7 @@ std::string Applier::service_text(std::uint32_t id) const {
     if (bpf_map_lookup_elem(maps_.services, &id, &value) == 0) {
         return service_key(value).to_string();
     }
-    return "service " + std::to_string(id);
+    return id == CLUSTER_RANGES ? "--cluster-cidr" : "service " + std::to_string(id);
 }
 
 std::unexpected<Error> Applier::put_failure(const char* map, std::uint32_t service, int error) const {

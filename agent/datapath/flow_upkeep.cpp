@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -16,13 +17,18 @@ namespace {
 
 constexpr int kCallsAtMost = 1 << 20;
 
-Result<std::uint32_t> run(const bpf_program* program) {
-    char packet[64] = {};
-    LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet));
+template <typename Packet>
+Result<std::uint32_t> run(const bpf_program* program, const Packet& packet) {
+    LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = &packet, .data_size_in = sizeof(packet));
     if (bpf_prog_test_run_opts(bpf_program__fd(program), &run) != 0) {
         return failure_errno("run", bpf_program__name(program));
     }
     return run.retval;
+}
+
+Result<std::uint32_t> run(const bpf_program* program) {
+    const char packet[64] = {};
+    return run(program, packet);
 }
 
 Status use_map(bpf_map* map, const FlowUpkeep::MapOf& map_of) {
@@ -79,6 +85,32 @@ Status FlowUpkeep::settle() const {
         }
     }
     return failure("settle", "flow tables", "they grow without end");
+}
+
+Result<bool> FlowUpkeep::forget(const flow4& request) const {
+    return forget(flow_to_forget{.key = {.saddr = {request.key.saddr},
+                                         .daddr = {request.key.daddr},
+                                         .sport = request.key.sport,
+                                         .dport = request.key.dport,
+                                         .protocol = request.key.protocol,
+                                         .hook = request.key.hook},
+                                 .daddr = {request.daddr},
+                                 .dport = request.recipe.dport,
+                                 .family = IPV4});
+}
+
+Result<bool> FlowUpkeep::forget(const flow6& request) const {
+    flow_to_forget flow{.key = request.key, .dport = request.recipe.dport, .family = IPV6};
+    std::ranges::copy(request.daddr, flow.daddr);
+    return forget(flow);
+}
+
+Result<bool> FlowUpkeep::forget(const flow_to_forget& flow) const {
+    const auto removed = run(skeleton_->progs.flow_forget, flow);
+    if (!removed) {
+        return std::unexpected(removed.error());
+    }
+    return *removed == 1;
 }
 
 }  // namespace shunt

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // bpf/upkeep.bpf.c: removes idle flows and lets the tables grow, by a timer that goes on without the agent as long as
-// `flow_timer` is pinned.
+// `flow_timer` is pinned; and removes a flow that the agent names.
 #pragma once
 
 #include <functional>
@@ -9,6 +9,8 @@
 
 #include "agent/support/fd.h"
 #include "agent/support/result.h"
+#include "maps/flow.h"
+#include "maps/flow_to_forget.h"
 
 struct upkeep_bpf;
 
@@ -28,8 +30,13 @@ public:
     // What the timer does, at once and again until no table grows any more.
     Status settle() const;
 
+    // Removes the flow of this request entry, whatever its state, unless another one has its key by now. True: it was there.
+    Result<bool> forget(const flow4& request) const;
+    Result<bool> forget(const flow6& request) const;
+
 private:
     explicit FlowUpkeep(upkeep_bpf* skeleton);
+    Result<bool> forget(const flow_to_forget& flow) const;
     std::unique_ptr<upkeep_bpf, void (*)(upkeep_bpf*)> skeleton_;
 };
 

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -95,20 +96,27 @@ Result<MapEntries> read_map_entries(const MapDescriptors& maps) {
     if (!frontends) {
         return std::unexpected(frontends.error());
     }
+    auto source_ranges = read_all<source_range_key, source_range>(maps.source_ranges, "source_ranges");
+    if (!source_ranges) {
+        return std::unexpected(source_ranges.error());
+    }
     // By id, so that which of two contradicting entries counts does not hang on the kernel's hash.
     std::ranges::sort(*services, {}, &std::pair<std::uint32_t, service>::first);
     std::ranges::sort(*backends, {}, &std::pair<std::uint32_t, backend>::first);
     return MapEntries{.services = std::move(*services),
                       .backends = std::move(*backends),
                       .frontends = std::move(*frontends),
-                      .slots = {maps.slots, maps.slots_size}};
+                      .source_ranges = std::move(*source_ranges),
+                      .slots = {maps.slots, maps.slots_size},
+                      .vips = std::atomic_ref(maps.control_page->vips).load(std::memory_order_relaxed)};
 }
 
 Result<MapState> read_map_state(const MapDescriptors& maps) {
     MapLimits limits{.slots = maps.slots_size};
     for (auto [fd, name, limit] : {std::tuple{maps.services, "services", &limits.services},
                                    {maps.backends, "backends", &limits.backends},
-                                   {maps.frontends, "frontends", &limits.frontends}}) {
+                                   {maps.frontends, "frontends", &limits.frontends},
+                                   {maps.source_ranges, "source_ranges", &limits.source_ranges}}) {
         auto size = max_entries(fd, name);
         if (!size) {
             return std::unexpected(size.error());

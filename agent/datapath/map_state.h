@@ -6,6 +6,7 @@
 
 #include "agent/plan/map_state.h"
 #include "agent/support/result.h"
+#include "maps/control.h"
 
 namespace shunt {
 
@@ -15,6 +16,8 @@ struct MapDescriptors {
     int backends = -1;
     int frontends = -1;
     int service_counters = -1;
+    int source_ranges = -1;
+    control* control_page = nullptr;  // the mapped `control`
     std::uint32_t* slots = nullptr;  // the mapped `slots`
     std::uint32_t slots_size = 0;
 };

@@ -10,7 +10,6 @@
 #include <string_view>
 #include <utility>
 
-#include "agent/datapath/flow_upkeep.h"
 #include "agent/datapath/kernel.h"
 #include "agent/datapath/order.h"
 #include "agent/support/log.h"
@@ -138,13 +137,14 @@ Result<Programs> Programs::load(const PinDirectory& pins, const ProgramOptions& 
     if (auto prepared = prepare_flow_tables(programs.flow_maps()); !prepared) {
         return std::unexpected(prepared.error());
     }
-    const auto upkeep = FlowUpkeep::load([&](const std::string& name) { return programs.map(name.c_str()); });
+    auto upkeep = FlowUpkeep::load([&](const std::string& name) { return programs.map(name.c_str()); });
     if (!upkeep) {
         return std::unexpected(upkeep.error());
     }
     if (auto started = upkeep->start(); !started) {
         return std::unexpected(started.error());
     }
+    programs.upkeep_ = std::move(*upkeep);
     programs.control_page()->abi = SHUNT_ABI;
     return programs;
 }
@@ -163,12 +163,14 @@ Status Programs::map_memory() {
 Programs::Programs(Programs&& other) noexcept
     : skeleton_(std::exchange(other.skeleton_, nullptr)),
       control_(std::move(other.control_)),
-      slots_(std::move(other.slots_)) {}
+      slots_(std::move(other.slots_)),
+      upkeep_(std::move(other.upkeep_)) {}
 
 Programs& Programs::operator=(Programs&& other) noexcept {
     std::swap(skeleton_, other.skeleton_);
     std::swap(control_, other.control_);
     std::swap(slots_, other.slots_);
+    std::swap(upkeep_, other.upkeep_);
     return *this;
 }
 

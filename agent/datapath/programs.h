@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "agent/datapath/flow_table.h"
+#include "agent/datapath/flow_upkeep.h"
 #include "agent/datapath/pin_directory.h"
 #include "agent/support/mapping.h"
 #include "agent/support/result.h"
@@ -51,12 +53,14 @@ public:
     std::uint32_t* slots() const;         // the mapped `slots`
     std::uint32_t slots_size() const;     // slots, not values of the map
     FlowMaps flow_maps() const;
+    const FlowUpkeep& upkeep() const { return *upkeep_; }
 
 private:
     explicit Programs(forward_bpf* skeleton) : skeleton_(skeleton) {}
     Status map_memory();
     forward_bpf* skeleton_ = nullptr;
     Mapping control_, slots_;
+    std::optional<FlowUpkeep> upkeep_;
 };
 
 }  // namespace shunt

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the maps say what the source says: plans each change and carries it out. Remembers what could not be
-// carried out, and tries again.
+// Makes the maps say what the source says: plans each change and carries it out, then removes the flows whose endpoints are
+// gone. Remembers what could not be carried out, and tries again.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
+#include "agent/datapath/gone_flows.h"
 #include "agent/datapath/map_state.h"
 #include "agent/model/snapshot.h"
 #include "agent/plan/planner.h"
@@ -21,13 +23,13 @@ struct SyncResult {
 class ServiceSync {
 public:
     // Reads the maps: what an earlier agent left is the beginning.
-    static Result<ServiceSync> start(const MapDescriptors& maps);
+    static Result<ServiceSync> start(const MapDescriptors& maps, GoneFlows flows);
 
     // `options.now_ns` must be set. After an error the change is remembered, and the next call plans everything anew
     // from what the maps then say.
     Result<SyncResult> sync(const Snapshot& snapshot, const Change& change, const PlanOptions& options);
 
-    bool has_failed() const { return failed_; }
+    bool has_failed() const { return failed_ || !gone_.empty(); }
 
     // What stands in the maps.
     const MapState& state() const { return state_; }
@@ -36,9 +38,16 @@ public:
     std::vector<IpAddress> remote_backends() const;
 
 private:
-    ServiceSync(const MapDescriptors& maps, MapState state) : maps_(maps), state_(std::move(state)) {}
+    ServiceSync(const MapDescriptors& maps, MapState state, GoneFlows flows)
+        : maps_(maps), state_(std::move(state)), flows_(std::move(flows)) {}
+    void remove_gone_flows(bool knows_everything);
+    bool serves_again(const GoneEndpoint& gone) const;
+
     MapDescriptors maps_;
     MapState state_;
+    GoneFlows flows_;
+    std::set<GoneEndpoint> gone_;  // whose flows are still there
+    bool swept_ = false;           // the flows of the time before this agent were looked at
     bool failed_ = false;
 };
 

@@ -24,6 +24,17 @@ std::optional<IpAddress> decode_first_address(FieldReader& read, const Field& en
     return first;
 }
 
+std::vector<std::string> decode_hints(FieldReader& read, const Field& list) {
+    std::vector<std::string> names;
+    read.for_each(list, [&](const Field& hint) {
+        if (hint.value().kind() != ValueKind::mapping) {
+            return read.fail(hint, "is not a hint of an endpoint");
+        }
+        names.push_back(read.text(hint["name"]));
+    });
+    return names;
+}
+
 void decode_endpoint(FieldReader& read, const Field& field, EndpointSlice& slice, Warnings& warnings) {
     if (field.value().kind() != ValueKind::mapping) {
         return read.fail(field, "is not an endpoint");
@@ -35,6 +46,9 @@ void decode_endpoint(FieldReader& read, const Field& field, EndpointSlice& slice
     endpoint.ready = read.boolean(conditions["ready"]);
     endpoint.serving = read.boolean(conditions["serving"]);
     endpoint.terminating = read.boolean(conditions["terminating"]);
+    const Field hints = read.mapping(field, "hints");
+    endpoint.zone_hints = decode_hints(read, hints["forZones"]);
+    endpoint.node_hints = decode_hints(read, hints["forNodes"]);
     if (!address) {
         return;
     }

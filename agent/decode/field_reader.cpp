@@ -86,11 +86,12 @@ std::optional<bool> FieldReader::boolean(const Field& field) {
                                                                    : std::nullopt;
 }
 
+std::optional<std::int64_t> FieldReader::integer(const Field& field, const char* what) {
+    return is_of_kind(field, ValueKind::integer, what) ? std::optional(field.value().integer()) : std::nullopt;
+}
+
 std::uint16_t FieldReader::port(const Field& field) {
-    if (!is_of_kind(field, ValueKind::integer, "a port")) {
-        return 0;
-    }
-    const std::int64_t port = field.value().integer();
+    const std::int64_t port = integer(field, "a port").value_or(0);
     if (port < 0 || port > 65535) {
         fail(field, printable(field.value().written()) + " is not a port");
         return 0;

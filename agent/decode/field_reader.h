@@ -34,6 +34,7 @@ public:
     std::string text(const Field& field);                // "" if absent
     std::optional<bool> boolean(const Field& field);
     std::uint16_t port(const Field& field);              // 0 if absent or 0
+    std::optional<std::int64_t> integer(const Field& field, const char* what);  // nothing if absent or an error
     std::optional<IpAddress> address(const Field& field);  // nothing if absent, empty or an error
 
     // One of `words`, as its index; 0 if absent or empty.

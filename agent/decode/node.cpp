@@ -9,6 +9,8 @@ Node decode_node(FieldReader& read, const Field& object, ObjectName name) {
     Node node;
     node.name = std::move(name);
     const Field metadata = read.mapping(object, "metadata");
+    const Field labels = read.mapping(metadata, "labels");
+    node.zone = read.text(labels["topology.kubernetes.io/zone"]);
     node.is_being_deleted = !read.text(metadata["deletionTimestamp"]).empty();
     const Field spec = read.mapping(object, "spec");
     read.for_each(spec["taints"], [&](const Field& taint) {

@@ -68,6 +68,24 @@ std::vector<IpAddress> decode_ingress(FieldReader& read, const Field& object) {
     return ips;
 }
 
+// The seconds of sessionAffinity ClientIP; 0 for None.
+std::uint32_t decode_affinity(FieldReader& read, const Field& spec) {
+    constexpr std::uint32_t by_default = 10800;
+    constexpr std::int64_t longest = 86400;
+    const bool is_client_ip = read.word(spec["sessionAffinity"], {"None", "ClientIP"}) == 1;
+    const Field config = read.mapping(spec, "sessionAffinityConfig");
+    const Field client_ip = read.mapping(config, "clientIP");
+    const Field timeout = client_ip["timeoutSeconds"];
+    if (!is_client_ip || timeout.is_absent()) {
+        return is_client_ip ? by_default : 0;
+    }
+    const std::optional<std::int64_t> seconds = read.integer(timeout, "a number of seconds");
+    if (seconds && (*seconds < 1 || *seconds > longest)) {
+        read.fail(timeout, printable(timeout.value().written()) + " is not from 1 to 86400 seconds");
+    }
+    return static_cast<std::uint32_t>(seconds.value_or(by_default));
+}
+
 }  // namespace
 
 Service decode_service(FieldReader& read, const Field& object, ObjectName name, Warnings& warnings) {
@@ -93,12 +111,17 @@ Service decode_service(FieldReader& read, const Field& object, ObjectName name, 
     });
     service.ingress_ips = decode_ingress(read, object);
     read.for_each(spec["loadBalancerSourceRanges"], [&](const Field& range) {
-        service.source_ranges.push_back(trimmed(read.text(range)));
+        const std::string text = trimmed(read.text(range));
+        if (const std::optional<IpPrefix> prefix = IpPrefix::parse(text)) {
+            service.source_ranges.push_back(*prefix);
+        } else {
+            service.unreadable_source_ranges.push_back(printable(text));
+        }
     });
     service.external_traffic_policy =
         static_cast<TrafficPolicy>(read.word(spec["externalTrafficPolicy"], {"Cluster", "Local"}));
     service.health_check_node_port = read.port(spec["healthCheckNodePort"]);
-    service.client_ip_affinity = read.word(spec["sessionAffinity"], {"None", "ClientIP"}) == 1;
+    service.affinity_timeout_s = decode_affinity(read, spec);
     return service;
 }
 

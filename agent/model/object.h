@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/model/ip_address.h"
+#include "agent/model/ip_prefix.h"
 
 namespace shunt {
 
@@ -39,10 +40,11 @@ struct Service {
     std::vector<ServicePort> ports;
     std::vector<IpAddress> external_ips;
     std::vector<IpAddress> ingress_ips;  // status.loadBalancer.ingress with an ip, ipMode VIP or absent
-    std::vector<std::string> source_ranges;  // spec.loadBalancerSourceRanges, trimmed text
+    std::vector<IpPrefix> source_ranges;               // spec.loadBalancerSourceRanges
+    std::vector<std::string> unreadable_source_ranges;  // those that are no prefixes, as given
     TrafficPolicy external_traffic_policy = TrafficPolicy::cluster;
     std::uint16_t health_check_node_port = 0;  // 0: none
-    bool client_ip_affinity = false;
+    std::uint32_t affinity_timeout_s = 0;  // sessionAffinity ClientIP; 0: None
     bool operator==(const Service&) const = default;
 };
 
@@ -50,6 +52,7 @@ struct Endpoint {
     IpAddress address;      // addresses[0]
     std::string node_name;  // empty: unknown
     std::optional<bool> ready, serving, terminating;  // as given; service-contract defaults are plan/'s
+    std::vector<std::string> zone_hints, node_hints;  // hints.forZones, hints.forNodes
     bool operator==(const Endpoint&) const = default;
 };
 
@@ -76,6 +79,7 @@ struct Node {
     ObjectName name;  // name_space empty
     std::vector<IpAddress> internal_ips;  // status.addresses of type InternalIP, in order
     std::vector<std::string> taints;      // keys of spec.taints, in order
+    std::string zone;                     // label topology.kubernetes.io/zone; empty: none
     bool is_being_deleted = false;        // metadata.deletionTimestamp is set
     bool operator==(const Node&) const = default;
 };

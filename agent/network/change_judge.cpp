@@ -33,6 +33,7 @@ bool contains(const std::vector<T>& list, const T& value) {
 NetworkChange& NetworkChange::operator|=(const NetworkChange& other) {
     routes_moved |= other.routes_moved;
     devices_changed |= other.devices_changed;
+    addresses_changed |= other.addresses_changed;
     neighbours_lost |= other.neighbours_lost;
     overrun |= other.overrun;
     return *this;
@@ -89,7 +90,9 @@ NetworkChange ChangeJudge::on(const AddressMessage& address) {
         }
     }
     const bool matters = is_external(address.ifindex) || contains(watch_.node_addresses, address.address);
-    return {.routes_moved = matters, .devices_changed = matters};
+    return {.routes_moved = matters,
+            .devices_changed = matters,
+            .addresses_changed = !is_loopback_or_link_local(address.address)};
 }
 
 NetworkChange ChangeJudge::on(const RouteMessage& route) {

@@ -18,10 +18,11 @@ namespace shunt {
 struct NetworkChange {
     bool routes_moved = false;     // raise the route epoch, and ManagedNeighbours::reconcile()
     bool devices_changed = false;  // discover() again
+    bool addresses_changed = false;  // device_addresses() again
     bool neighbours_lost = false;  // an entry of ours was deleted: reconcile() within seconds
-    bool overrun = false;          // events were lost; routes_moved and devices_changed are set with it
+    bool overrun = false;          // events were lost; all the others are set with it
 
-    bool any() const { return routes_moved || devices_changed || neighbours_lost || overrun; }
+    bool any() const { return routes_moved || devices_changed || addresses_changed || neighbours_lost || overrun; }
     NetworkChange& operator|=(const NetworkChange& other);
     bool operator==(const NetworkChange&) const = default;
 };

@@ -11,6 +11,7 @@
 #include <array>
 #include <map>
 
+#include "agent/model/ip_prefix.h"
 #include "agent/network/driver.h"
 #include "agent/network/netlink.h"
 #include "agent/network/routes.h"
@@ -73,6 +74,30 @@ bool has_node_address(unsigned ifindex, std::span<const AddressMessage> addresse
 }
 
 }  // namespace
+
+Result<std::set<IpAddress>> device_addresses() {
+    Result<Netlink> netlink = Netlink::open();
+    if (!netlink) {
+        return std::unexpected(netlink.error());
+    }
+    const auto known = read_addresses(*netlink);
+    if (!known) {
+        return std::unexpected(known.error());
+    }
+    std::set<IpAddress> addresses;
+    for (const AddressMessage& one : *known) {
+        if ((one.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) == 0 && !is_loopback_or_link_local(one.address)) {
+            addresses.insert(one.address);
+        }
+    }
+    return addresses;
+}
+
+bool is_loopback_or_link_local(const IpAddress& address) {
+    static const std::array ranges = {IpPrefix::parse("127.0.0.0/8").value(), IpPrefix::parse("169.254.0.0/16").value(),
+                                      IpPrefix::parse("::1/128").value(), IpPrefix::parse("fe80::/10").value()};
+    return std::ranges::any_of(ranges, [&](const IpPrefix& range) { return range.contains(address); });
+}
 
 bool is_tunnel_kind(std::string_view kind) {
     static constexpr std::array<std::string_view, 17> KINDS = {

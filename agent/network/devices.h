@@ -48,6 +48,12 @@ struct DeviceSelection {
 // In order of ifindex. Names of `--device` that don't exist are missing from the result: they may come later.
 Result<std::vector<ExternalDevice>> discover(const DeviceSelection& selection);
 
+// Of all devices, lo among them, but no loopback and no link-local ones, and none that is not the node's yet (tentative,
+// duplicate).
+Result<std::set<IpAddress>> device_addresses();
+
+bool is_loopback_or_link_local(const IpAddress& address);
+
 bool is_tunnel_kind(std::string_view kind);
 
 // The pure part of discover(). `default_routes`: ifindexes of their hops.

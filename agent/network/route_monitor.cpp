@@ -97,7 +97,7 @@ Result<NetworkChange> RouteMonitor::on_readable() {
     }
     if (change.overrun) {
         log::warn("network changes came faster than they were read: everything is read anew");
-        change.routes_moved = change.devices_changed = change.neighbours_lost = true;
+        change.routes_moved = change.devices_changed = change.addresses_changed = change.neighbours_lost = true;
         if (Status status = read_all(); !status) {
             return std::unexpected(status.error());
         }

@@ -57,7 +57,7 @@ void add_frontends(DesiredService& desired, const Service& service, const Servic
     };
     const bool has_node_port = service.type == ServiceType::node_port || service.type == ServiceType::load_balancer;
     if (has_node_port && port.node_port != 0) {
-        add(basis.node_addresses, port.node_port, FRONTEND_NODE_PORT);
+        add(basis.node_port_addresses, port.node_port, FRONTEND_NODE_PORT);
     }
     if (service.type == ServiceType::load_balancer) {
         add(service.ingress_ips, port.port, FRONTEND_LOAD_BALANCER);
@@ -68,28 +68,31 @@ void add_frontends(DesiredService& desired, const Service& service, const Servic
 // Replies of backends come to these ports: a frontend there would take them for requests.
 const frontend_key* snat_clash(const DesiredService& desired, const MapState::Basis& basis) {
     for (const auto& [key, kind] : desired.frontends) {
-        IpAddress address{.family = key.family};
-        std::ranges::copy(key.address, address.octets.begin());
         if (key.port >= basis.snat_port_min && key.port <= basis.snat_port_max &&
-            basis.snat_addresses.contains(address)) {
+            basis.snat_addresses.contains(address_of(key))) {
             return &key;
         }
     }
     return nullptr;
 }
 
-service_treatment judge(const DesiredService& desired, const Service& service, const MapState::Basis& basis) {
+// They hold for load-balancer addresses alone. If none is of this family, or can be read, nobody may come.
+void add_source_ranges(DesiredService& desired, const Service& service) {
+    if (service.type != ServiceType::load_balancer ||
+        (service.source_ranges.empty() && service.unreadable_source_ranges.empty())) {
+        return;
+    }
+    for (const IpPrefix& range : service.source_ranges) {
+        if (range.address.family == desired.key.family) {
+            desired.source_ranges.insert(range);
+        }
+    }
+    desired.value.source_ranges = std::max(1U, static_cast<std::uint32_t>(desired.source_ranges.size()));
+}
+
+service_treatment judge(const DesiredService& desired, const MapState::Basis& basis) {
     if (desired.frontends.empty()) {
         return LEFT_NO_EXTERNAL_FRONTEND;
-    }
-    if (service.external_traffic_policy == TrafficPolicy::local) {
-        return LEFT_POLICY_LOCAL;
-    }
-    if (service.client_ip_affinity) {
-        return LEFT_SESSION_AFFINITY;
-    }
-    if (service.type == ServiceType::load_balancer && !service.source_ranges.empty()) {
-        return LEFT_SOURCE_RANGES;
     }
     return snat_clash(desired, basis) != nullptr ? LEFT_SNAT_PORT_CLASH : SERVED;
 }
@@ -107,12 +110,6 @@ std::string treatment_reason(service_treatment treatment) {
             return "";
         case LEFT_NO_EXTERNAL_FRONTEND:
             return "it has cluster IPs only";
-        case LEFT_POLICY_LOCAL:
-            return "externalTrafficPolicy Local is not served yet";
-        case LEFT_SESSION_AFFINITY:
-            return "sessionAffinity ClientIP is not served yet";
-        case LEFT_SOURCE_RANGES:
-            return "loadBalancerSourceRanges are not served yet";
         case LEFT_SNAT_PORT_CLASH:
             return "one of its frontends is a source address of this node with a port of the SNAT range; move that "
                    "range with --snat-ports";
@@ -149,11 +146,15 @@ DesiredServices desired_services(const Snapshot& snapshot, const Service& servic
             desired.value = *value;
             desired.value.type = map_type(service.type);
             desired.value.node_port = port.node_port;
+            desired.value.external_policy =
+                service.external_traffic_policy == TrafficPolicy::local ? POLICY_LOCAL : POLICY_CLUSTER;
+            desired.value.affinity_timeout_s = service.affinity_timeout_s;
             add_frontends(desired, service, port, basis);
-            desired.value.treatment = judge(desired, service, basis);
+            desired.value.treatment = judge(desired, basis);
             desired.reason = treatment_reason(desired.value.treatment);
             if (desired.value.treatment == SERVED) {
-                desired.endpoints = choose_endpoints(slices, port, family, own_node);
+                desired.endpoints = choose_endpoints(slices, port, family, {.node = own_node, .zone = basis.zone});
+                add_source_ranges(desired, service);
             } else {
                 desired.frontends.clear();
             }

@@ -16,9 +16,10 @@ namespace shunt {
 
 struct DesiredService {
     ServiceKey key;
-    service value{};  // without a slice; `treatment` says SERVED if nothing speaks against it so far
+    service value{};  // without slices; `treatment` says SERVED if nothing speaks against it so far
     std::map<frontend_key, frontend_kind, FrontendKeyLess> frontends;  // empty unless SERVED
     ChosenEndpoints endpoints;                                         // likewise
+    std::set<IpPrefix> source_ranges;                                  // likewise; of its family
     bool confirmed = true;  // the source says so; false: known from the maps alone
     std::string reason;     // for people, why it is left to the stack; empty if SERVED
 };
@@ -35,7 +36,7 @@ struct DesiredServices {
 DesiredServices desired_services(const Snapshot& snapshot, const Service& service, const std::string& own_node,
                                  const MapState::Basis& basis, const std::set<address_family>& more_families);
 
-// Words for a treatment, e.g. "externalTrafficPolicy Local is not served yet".
+// Words for a treatment, e.g. "another Service has one of its frontends".
 std::string treatment_reason(service_treatment treatment);
 
 }  // namespace shunt

@@ -20,6 +20,19 @@ bool is_better(const ChosenEndpoint& left, const ChosenEndpoint& right) {
     return std::tie(left.placement, left.state) < std::tie(right.placement, right.state);
 }
 
+Hint hint_of(const std::vector<std::string>& names, std::string_view own) {
+    if (names.empty()) {
+        return Hint::none;
+    }
+    return !own.empty() && std::ranges::find(names, own) != names.end() ? Hint::own : Hint::others;
+}
+
+// Whether all of these endpoints, which are ready, have a hint of this kind, and one of them is for us.
+bool is_obeyed(const std::vector<ChosenEndpoints::const_pointer>& ready, Hint ChosenEndpoint::*kind) {
+    return std::ranges::none_of(ready, [&](const auto* one) { return one->second.*kind == Hint::none; }) &&
+           std::ranges::any_of(ready, [&](const auto* one) { return one->second.*kind == Hint::own; });
+}
+
 }  // namespace
 
 backend_state endpoint_state(const Endpoint& endpoint) {
@@ -59,7 +72,7 @@ std::vector<const EndpointSlice*> slices_of(const Snapshot& snapshot, const Obje
 }
 
 ChosenEndpoints choose_endpoints(std::span<const EndpointSlice* const> slices, const ServicePort& port,
-                                 address_family family, std::string_view own_node) {
+                                 address_family family, const OwnPlace& own) {
     ChosenEndpoints chosen;
     for (const EndpointSlice* slice : slices) {
         const EndpointPort* number = matching_port(*slice, port);
@@ -67,10 +80,12 @@ ChosenEndpoints choose_endpoints(std::span<const EndpointSlice* const> slices, c
             continue;
         }
         for (const Endpoint& endpoint : slice->endpoints) {
-            const bool is_local = !endpoint.node_name.empty() && endpoint.node_name == own_node;
+            const bool is_local = !endpoint.node_name.empty() && endpoint.node_name == own.node;
             ChosenEndpoint candidate{.placement = is_local ? BACKEND_LOCAL : BACKEND_REMOTE,
                                      .state = endpoint_state(endpoint),
-                                     .node = endpoint.node_name};
+                                     .node = endpoint.node_name,
+                                     .node_hint = hint_of(endpoint.node_hints, own.node),
+                                     .zone_hint = hint_of(endpoint.zone_hints, own.zone)};
             auto [known, is_new] = chosen.try_emplace({endpoint.address, number->port}, candidate);
             if (!is_new && is_better(candidate, known->second)) {
                 known->second = std::move(candidate);
@@ -80,16 +95,42 @@ ChosenEndpoints choose_endpoints(std::span<const EndpointSlice* const> slices, c
     return chosen;
 }
 
-std::set<BackendIdentity> usable_endpoints(const ChosenEndpoints& endpoints) {
-    for (backend_state wanted : {BACKEND_READY, BACKEND_SERVING_TERMINATING}) {
-        std::set<BackendIdentity> usable;
+bool is_serving(backend_state state) { return state == BACKEND_READY || state == BACKEND_SERVING_TERMINATING; }
+
+std::set<BackendIdentity> cluster_set(const ChosenEndpoints& endpoints) {
+    std::vector<ChosenEndpoints::const_pointer> ready;
+    std::set<BackendIdentity> chosen;
+    for (const auto& entry : endpoints) {
+        if (entry.second.state == BACKEND_READY) {
+            ready.push_back(&entry);
+        } else if (entry.second.state == BACKEND_SERVING_TERMINATING) {
+            chosen.insert(chosen.end(), entry.first);
+        }
+    }
+    if (ready.empty()) {
+        return chosen;
+    }
+    chosen.clear();
+    const bool by_node = is_obeyed(ready, &ChosenEndpoint::node_hint);
+    const bool by_zone = !by_node && is_obeyed(ready, &ChosenEndpoint::zone_hint);
+    for (const auto* one : ready) {
+        if ((!by_node || one->second.node_hint == Hint::own) && (!by_zone || one->second.zone_hint == Hint::own)) {
+            chosen.insert(chosen.end(), one->first);
+        }
+    }
+    return chosen;
+}
+
+std::set<BackendIdentity> local_set(const ChosenEndpoints& endpoints) {
+    for (const backend_state wanted : {BACKEND_READY, BACKEND_SERVING_TERMINATING}) {
+        std::set<BackendIdentity> chosen;
         for (const auto& [identity, endpoint] : endpoints) {
-            if (endpoint.state == wanted) {
-                usable.insert(usable.end(), identity);
+            if (endpoint.state == wanted && endpoint.placement == BACKEND_LOCAL) {
+                chosen.insert(chosen.end(), identity);
             }
         }
-        if (!usable.empty()) {
-            return usable;
+        if (!chosen.empty()) {
+            return chosen;
         }
     }
     return {};

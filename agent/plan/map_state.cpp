@@ -21,12 +21,13 @@ BackendRecord record_of(std::uint32_t id, const backend& value) {
             .node = {value.node, strnlen(value.node, sizeof(value.node))}};
 }
 
-// The slots of a service by backend id; nullopt if the slice does not lie within the map.
-std::optional<std::unordered_map<std::uint32_t, std::uint32_t>> count_slots(const service& value,
-                                                                            std::span<const std::uint32_t> slots) {
-    const std::uint64_t offset = SERVICE_SLICE_OFFSET(value.slice);
-    const std::uint64_t size = SERVICE_SLICE_SIZE(value.slice);
-    std::unordered_map<std::uint32_t, std::uint32_t> counts;
+using SlotCounts = std::unordered_map<std::uint32_t, std::uint32_t>;
+
+// The slots of a slice by backend id; nullopt if it does not lie within the map.
+std::optional<SlotCounts> count_slots(std::uint64_t slice, std::span<const std::uint32_t> slots) {
+    const std::uint64_t offset = SERVICE_SLICE_OFFSET(slice);
+    const std::uint64_t size = SERVICE_SLICE_SIZE(slice);
+    SlotCounts counts;
     if (offset + size > slots.size()) {
         return std::nullopt;
     }
@@ -36,24 +37,39 @@ std::optional<std::unordered_map<std::uint32_t, std::uint32_t>> count_slots(cons
     return counts;
 }
 
-// Marks the backends that the slice names. A slice is to be trusted if all that it names are backends of this
-// service, each as often as its entry says, and if it has the size for that many. Two slices that overlap cannot
-// both pass, for no backend belongs to two services.
-bool check_slice(ServiceRecord& record, std::span<const std::uint32_t> slots) {
-    auto counts = count_slots(record.value, slots);
-    if (!counts) {
+std::uint32_t count_of(const SlotCounts& counts, std::uint32_t id) {
+    const auto count = counts.find(id);
+    return count == counts.end() ? 0 : count->second;
+}
+
+// So many backends of the service are in this slice, and nobody else, and it has the size for that many.
+bool is_whole(const SlotCounts& counts, std::size_t backends, std::uint64_t slice) {
+    return backends == counts.size() && maglev_size(backends) == SERVICE_SLICE_SIZE(slice);
+}
+
+// Marks the backends that the slices name. They are to be trusted if all that they name are backends of this service, each
+// as often as its entry says, and if they have the size for that many. Slices of two services that overlap cannot both pass,
+// for no backend belongs to both.
+bool check_slices(ServiceRecord& record, std::span<const std::uint32_t> slots) {
+    const auto counts = count_slots(record.value.slice, slots);
+    const auto local_counts = count_slots(record.value.local_slice, slots);
+    if (!counts || !local_counts) {
         return false;
     }
-    std::size_t usable = 0;
+    std::size_t in_slice = 0;
+    std::size_t in_local_slice = 0;
     bool fits = true;
     for (auto& [identity, known] : record.backends) {
-        auto count = counts->find(known.id);
-        const std::uint32_t in_slice = count == counts->end() ? 0 : count->second;
-        known.usable = in_slice != 0;
-        usable += known.usable ? 1 : 0;
-        fits = fits && in_slice == known.slots;
+        const std::uint32_t slots_here = count_of(*counts, known.id);
+        const std::uint32_t local_slots = count_of(*local_counts, known.id);
+        known.in_slice = slots_here != 0;
+        known.in_local_slice = local_slots != 0;
+        in_slice += known.in_slice ? 1 : 0;
+        in_local_slice += known.in_local_slice ? 1 : 0;
+        fits = fits && (known.in_slice ? slots_here : local_slots) == known.slots;
     }
-    return fits && usable == counts->size() && maglev_size(usable) == SERVICE_SLICE_SIZE(record.value.slice);
+    return fits && is_whole(*counts, in_slice, record.value.slice) &&
+           is_whole(*local_counts, in_local_slice, record.value.local_slice);
 }
 
 }  // namespace
@@ -93,6 +109,10 @@ MapState MapState::from(const MapEntries& entries, const MapLimits& limits) {
     }
 
     for (const auto& [key, value] : entries.frontends) {
+        if (value.kind == FRONTEND_ADDRESS) {
+            state.vip_entries.insert(address_of(key));
+            continue;
+        }
         auto owner = by_id.find(value.service);
         if (owner == by_id.end()) {
             state.stale_frontends.insert(key);
@@ -100,21 +120,42 @@ MapState MapState::from(const MapEntries& entries, const MapLimits& limits) {
         }
         owner->second->frontends.emplace(key, value.kind);
         state.owners.emplace(key, key_of.at(value.service));
+        if (value.kind == FRONTEND_LOAD_BALANCER) {
+            ++state.vips[address_of(key)];
+        }
+    }
+    state.vip_count = entries.vips;
+
+    state.range_count = entries.source_ranges.size();
+    for (const auto& [key, value] : entries.source_ranges) {
+        auto owner = by_id.find(key.service);
+        if (key.service == CLUSTER_RANGES) {
+            state.cluster_ranges.insert(prefix_of(key));
+        } else if (owner != by_id.end()) {
+            owner->second->source_ranges.insert(prefix_of(key));
+        } else {
+            state.stale_ranges.push_back(key);
+        }
     }
 
     const std::span<const std::uint32_t> slots =
         entries.slots.subspan(0, std::min<std::size_t>(entries.slots.size(), limits.slots));
     auto reserve = [&state](ServiceRecord& record) {
-        record.slice_reserved =
-            state.slices.reserve(SERVICE_SLICE_OFFSET(record.value.slice), SERVICE_SLICE_SIZE(record.value.slice));
+        const auto take = [&state](std::uint64_t slice) {
+            return state.slices.reserve(SERVICE_SLICE_OFFSET(slice), SERVICE_SLICE_SIZE(slice));
+        };
+        record.slice_reserved = take(record.value.slice);
+        record.local_slice_reserved = take(record.value.local_slice);
+        return (record.slice_reserved || SERVICE_SLICE_SIZE(record.value.slice) == 0) &&
+               (record.local_slice_reserved || SERVICE_SLICE_SIZE(record.value.local_slice) == 0);
     };
     std::vector<ServiceRecord*> broken;
     for (auto& [key, record] : state.services) {
-        record.slice_broken = !check_slice(record, slots);
-        if (record.slice_broken) {
+        record.slices_broken = !check_slices(record, slots);
+        if (record.slices_broken) {
             broken.push_back(&record);
         } else {
-            reserve(record);
+            record.slices_broken = !reserve(record);  // its own two overlap
         }
     }
     // Packets still look into these until the first plan: kept from others where nobody has a better claim.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The image of `services`, `backends`, `frontends` and `slots` in memory, with the indexes that keep the cost of
+// The image of `services`, `backends`, `frontends`, `slots` and `source_ranges` in memory, with the indexes that keep the cost of
 // a change independent of the number of Services. plan() advances it as if its operations succeeded; whoever
 // fails to carry them out reads the maps again and plans anew from what they say.
 #pragma once
@@ -20,6 +20,7 @@
 #include "agent/plan/slice_pool.h"
 #include "maps/backend.h"
 #include "maps/slot.h"
+#include "maps/source_range.h"
 
 namespace shunt {
 
@@ -28,7 +29,9 @@ struct MapEntries {
     std::vector<std::pair<std::uint32_t, service>> services;
     std::vector<std::pair<std::uint32_t, backend>> backends;
     std::vector<std::pair<frontend_key, frontend>> frontends;
+    std::vector<std::pair<source_range_key, source_range>> source_ranges;
     std::span<const std::uint32_t> slots;
+    std::uint32_t vips = 0;  // of `control`
 };
 
 // What the maps have room for.
@@ -37,14 +40,16 @@ struct MapLimits {
     std::uint32_t backends = BACKENDS_MAX;
     std::uint32_t frontends = FRONTENDS_MAX;
     std::uint32_t slots = SLOTS_MAX;
+    std::uint32_t source_ranges = SOURCE_RANGES_MAX;
 };
 
 struct BackendRecord {
     std::uint32_t id = 0;
     backend_placement placement = BACKEND_REMOTE;
     backend_state state = BACKEND_NOT_READY;
-    std::uint32_t slots = 0;
-    bool usable = false;     // the slice was made for it
+    std::uint32_t slots = 0;        // of `slice`; if it is not in there, of `local_slice`
+    bool in_slice = false;          // which was made for it
+    bool in_local_slice = false;    // likewise
     bool confirmed = false;  // the source named it since the start
     std::string node;
 };
@@ -55,9 +60,11 @@ struct ServiceRecord {
     std::map<BackendIdentity, BackendRecord> backends;
     std::map<frontend_key, frontend_kind, FrontendKeyLess> frontends;  // those it holds
     std::vector<frontend_key> awaited;  // those another service holds; only if LEFT_FRONTEND_TAKEN
+    std::set<IpPrefix> source_ranges;   // that stand in the map for it
     bool confirmed = false;             // the source named it since the start
-    bool slice_broken = false;          // what its slice in the map says is not to be trusted
+    bool slices_broken = false;         // what its slices in the map say is not to be trusted
     bool slice_reserved = false;        // its slice is its own in `slices`
+    bool local_slice_reserved = false;  // likewise
 };
 
 struct MapState {
@@ -70,6 +77,13 @@ struct MapState {
     std::map<ServiceKey, ServiceRecord> services;
     std::map<frontend_key, ServiceKey, FrontendKeyLess> owners;             // of each frontend in the map
     std::map<frontend_key, std::set<ServiceKey>, FrontendKeyLess> waiting;  // who takes it over once it is free
+    // Load-balancer addresses, by how many frontends of services they have.
+    std::map<IpAddress, std::size_t> vips;
+    std::set<IpAddress> vip_entries;  // those that stand in the map as FRONTEND_ADDRESS
+    std::uint32_t vip_count = 0;      // what `control` says of them
+    std::set<IpPrefix> cluster_ranges;  // in the map
+    std::size_t range_count = 0;        // in the map, of services and of the cluster
+    std::map<ObjectName, std::vector<std::string>> unreadable_ranges;  // that people were told of
     IdPool service_ids;
     IdPool backend_ids;
     SlicePool slices;
@@ -79,16 +93,21 @@ struct MapState {
     std::set<frontend_key, FrontendKeyLess> stale_frontends;
     std::vector<std::uint32_t> stale_services;
     std::vector<std::uint32_t> stale_backends;
+    std::vector<source_range_key> stale_ranges;
 
     // What the last plan was made for. When one of these changes every service is planned again.
     struct Basis {
-        std::vector<IpAddress> node_addresses;
+        std::vector<IpAddress> node_port_addresses;  // in the order of preference, each once
+        std::string zone;
         std::set<IpAddress> snat_addresses;
         std::uint16_t snat_port_min = 0, snat_port_max = 0;
         bool prune = false;
         bool operator==(const Basis&) const = default;
     };
     std::optional<Basis> basis;  // nullopt: nothing planned yet, or the own Node went away
+    // Of this node's devices, in the last plan. Nobody is planned again when one of them changes: only the whole of a
+    // load-balancer address depends on them.
+    std::optional<std::set<IpAddress>> device_addresses;
 
     std::array<std::size_t, LEFT_FRONTEND_TAKEN + 1> treatments{};  // services by enum service_treatment
 };

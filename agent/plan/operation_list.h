@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -33,6 +34,22 @@ public:
         put_frontends_.erase(key);
         gone_frontends_.insert(key);
     }
+    // The FRONTEND_ADDRESS entry of a load-balancer address; `count` of them there are in the end.
+    void put_address(const frontend_key& key) { put_addresses_.push_back({key, {.kind = FRONTEND_ADDRESS}}); }
+    void drop_address(const frontend_key& key) { gone_addresses_.push_back({key}); }
+    void set_vips(std::uint32_t count) { vips_ = count; }
+
+    void put_range(const source_range_key& key, const source_range& value) {
+        gone_ranges_.erase(key);
+        put_ranges_[key] = value;
+    }
+    // Deleted at the end, unless it is put after all.
+    void drop_range(const source_range_key& key) {
+        put_ranges_.erase(key);
+        gone_ranges_.insert(key);
+    }
+    std::size_t dropped_ranges() const { return gone_ranges_.size(); }
+
     void delete_service(std::uint32_t id) { delete_services_.push_back({id}); }
     void delete_backend(std::uint32_t id) { delete_backends_.push_back({id}); }
 
@@ -41,7 +58,8 @@ public:
     bool is_dropped(const frontend_key& key) const { return gone_frontends_.contains(key); }
 
     // A service that is no longer served is written after its frontends went: before, they may be on their way to
-    // another service.
+    // another service. The whole of a load-balancer address comes after its ports and goes before them: a port of it is
+    // never taken for one of the others.
     std::vector<MapOperation> in_order() &&;
 
 private:
@@ -50,6 +68,11 @@ private:
     std::map<std::uint32_t, service> served_, left_;
     std::map<frontend_key, frontend, FrontendKeyLess> put_frontends_;
     std::set<frontend_key, FrontendKeyLess> gone_frontends_;
+    std::vector<PutFrontend> put_addresses_;
+    std::vector<DeleteFrontend> gone_addresses_;
+    std::optional<std::uint32_t> vips_;
+    std::map<source_range_key, source_range, SourceRangeKeyLess> put_ranges_;
+    std::set<source_range_key, SourceRangeKeyLess> gone_ranges_;
     std::vector<DeleteService> delete_services_;
     std::vector<DeleteBackend> delete_backends_;
 };

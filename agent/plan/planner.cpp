@@ -13,12 +13,14 @@ namespace {
 DesiredService remembered(const ServiceKey& key, const ServiceRecord& record) {
     DesiredService desired{.key = key, .value = record.value, .confirmed = false};
     desired.value.slice = 0;
+    desired.value.local_slice = 0;
     desired.reason = treatment_reason(record.value.treatment);
     if (record.value.treatment == SERVED) {
         desired.frontends = record.frontends;
         for (const auto& [identity, known] : record.backends) {
             desired.endpoints.emplace(identity, ChosenEndpoint{known.placement, known.state, known.node});
         }
+        desired.source_ranges = record.source_ranges;
     }
     return desired;
 }
@@ -28,6 +30,7 @@ public:
     Planner(const Snapshot& snapshot, const PlanOptions& options, MapState& state)
         : snapshot_(snapshot), options_(options), state_(state), settlement_(state, options.prune, options.now_ns) {
         settlement_.discard_leftovers();
+        settlement_.settle_cluster_ranges({options.cluster_ranges.begin(), options.cluster_ranges.end()});
     }
 
     void consider_later(const ObjectName& name) {
@@ -46,6 +49,7 @@ private:
         return !in_snapshot && !options_.prune && !record.confirmed;
     }
     void collect_desired(const ObjectName& name);
+    void tell_of_unreadable_ranges(const Service& service);
     void revisit_woken();
 
     const Snapshot& snapshot_;
@@ -82,11 +86,33 @@ void Planner::revisit_woken() {
     }
 }
 
+// Once, and again when they changed.
+void Planner::tell_of_unreadable_ranges(const Service& service) {
+    const std::vector<std::string>& ranges = service.unreadable_source_ranges;
+    if (ranges.empty()) {
+        state_.unreadable_ranges.erase(service.name);
+        return;
+    }
+    std::vector<std::string>& told = state_.unreadable_ranges[service.name];
+    if (told == ranges) {
+        return;
+    }
+    told = ranges;
+    std::string list;
+    for (const std::string& range : ranges) {
+        list += (list.empty() ? "" : ", ") + range;
+    }
+    warnings_.push_back(service.name.name_space + '/' + service.name.name + ": loadBalancerSourceRanges are prefixes like 192.0.2.0/24; left out: " +
+                        list + (service.source_ranges.empty() ? "; no other is left, so nobody may come" : ""));
+}
+
 void Planner::collect_desired(const ObjectName& name) {
     auto found = snapshot_.services.find(name);
     if (found == snapshot_.services.end() || is_service_ignored(found->second)) {
+        state_.unreadable_ranges.erase(name);
         return;
     }
+    tell_of_unreadable_ranges(found->second);
     std::set<address_family> families;
     for (auto record = state_.services.lower_bound({.name = name});
          !options_.prune && record != state_.services.end() && record->first.name == name; ++record) {
@@ -116,7 +142,7 @@ void Planner::consider(const ObjectName& name) {
             settlement_.release_unwanted(desired->second);
         } else if (!is_kept(current->second, in_snapshot)) {
             settlement_.remove(current->first);
-        } else if (current->second.slice_broken) {
+        } else if (current->second.slices_broken) {
             desired_.emplace(current->first, remembered(current->first, current->second));
             to_settle_.insert(current->first);
         }
@@ -124,7 +150,10 @@ void Planner::consider(const ObjectName& name) {
 }
 
 Plan Planner::finish() && {
-    Plan plan{.operations = std::move(settlement_.operations).in_order(), .warnings = std::move(warnings_)};
+    settlement_.settle_addresses(options_.device_addresses);
+    Plan plan{.operations = std::move(settlement_.operations).in_order(),
+              .gone = std::move(settlement_.gone),
+              .warnings = std::move(warnings_)};
     for (auto& [key, warning] : settlement_.warnings) {
         plan.warnings.push_back(std::move(warning));
     }
@@ -139,13 +168,22 @@ Plan plan(const Snapshot& snapshot, const Change& change, const PlanOptions& opt
         state.basis.reset();
         return {.waiting_for = "Node " + options.node_name};
     }
-    MapState::Basis basis{.node_addresses = node->second.internal_ips,
-                          .snat_addresses = options.snat_addresses,
-                          .snat_port_min = options.snat_port_min,
-                          .snat_port_max = options.snat_port_max,
-                          .prune = options.prune};
+    const auto& on_devices = options.device_addresses ? options.device_addresses : state.device_addresses;
+    if (!on_devices && options.node_port_addresses.kind != NodePortAddresses::Kind::primary) {
+        state.basis.reset();
+        return {.waiting_for = "the addresses of this node's devices"};
+    }
+    MapState::Basis basis{
+        .node_port_addresses = choose_node_port_addresses(options.node_port_addresses, node->second.internal_ips,
+                                                          on_devices.value_or(std::set<IpAddress>())),
+        .zone = node->second.zone,
+        .snat_addresses = options.snat_addresses,
+        .snat_port_min = options.snat_port_min,
+        .snat_port_max = options.snat_port_max,
+        .prune = options.prune};
     const bool all = state.basis != basis;
-    const bool lost_addresses = basis.node_addresses.empty() && (!state.basis || !state.basis->node_addresses.empty());
+    const bool lost_addresses =
+        basis.node_port_addresses.empty() && (!state.basis || !state.basis->node_port_addresses.empty());
     state.basis = std::move(basis);
 
     Planner planner(snapshot, options, state);
@@ -164,7 +202,12 @@ Plan plan(const Snapshot& snapshot, const Change& change, const PlanOptions& opt
     planner.run();
     Plan result = std::move(planner).finish();
     if (lost_addresses) {
-        result.warnings.push_back("Node " + options.node_name + " has no InternalIP: no NodePort is served");
+        result.warnings.push_back(
+            "Node " + options.node_name +
+            (options.node_port_addresses.kind == NodePortAddresses::Kind::primary
+                 ? " has no InternalIP"
+                 : " has no address of --nodeport-addresses " + options.node_port_addresses.to_string()) +
+            ": no NodePort is served");
     }
     return result;
 }

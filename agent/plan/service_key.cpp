@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/plan/service_key.h"
 
+#include <algorithm>
 #include <span>
 #include <string_view>
 
@@ -50,6 +51,33 @@ std::optional<service> service_value(const ServiceKey& key) {
     value.protocol = key.protocol;
     value.port = key.port;
     return value;
+}
+
+frontend_key address_key(const IpAddress& address) {
+    frontend_key key{.family = address.family, .protocol = ANY_PROTOCOL};
+    std::ranges::copy(address.octets, key.address);
+    return key;
+}
+
+IpAddress address_of(const frontend_key& key) {
+    IpAddress address{.family = key.family};
+    std::ranges::copy(key.address, address.octets.begin());
+    return address;
+}
+
+source_range_key range_key(std::uint32_t service, const IpPrefix& prefix) {
+    source_range_key key{.prefix_length = SOURCE_RANGE_BITS + std::uint32_t{prefix.length},
+                         .service = service,
+                         .family = prefix.address.family};
+    std::ranges::copy(prefix.address.octets, key.address);
+    return key;
+}
+
+IpPrefix prefix_of(const source_range_key& key) {
+    IpPrefix prefix{.address = {.family = key.family},
+                    .length = static_cast<std::uint8_t>(key.prefix_length - SOURCE_RANGE_BITS)};
+    std::ranges::copy(key.address, prefix.address.octets.begin());
+    return prefix;
 }
 
 }  // namespace shunt

@@ -11,6 +11,7 @@
 #include "agent/model/object.h"
 #include "maps/frontend.h"
 #include "maps/service.h"
+#include "maps/source_range.h"
 
 namespace shunt {
 
@@ -38,5 +39,19 @@ struct FrontendKeyLess {
         return std::memcmp(&left, &right, sizeof(left)) < 0;
     }
 };
+
+// Of a load-balancer address as a whole.
+frontend_key address_key(const IpAddress& address);
+IpAddress address_of(const frontend_key& key);
+
+struct SourceRangeKeyLess {
+    bool operator()(const source_range_key& left, const source_range_key& right) const {
+        return std::memcmp(&left, &right, sizeof(left)) < 0;
+    }
+};
+
+// `service`: its id, or CLUSTER_RANGES.
+source_range_key range_key(std::uint32_t service, const IpPrefix& prefix);
+IpPrefix prefix_of(const source_range_key& key);
 
 }  // namespace shunt

@@ -22,6 +22,8 @@ std::string_view word(event_kind kind) {
             return "flow";
         case EVENT_PASSED:
             return "passed";
+        case EVENT_ANSWERED:
+            return "answered";
         case EVENT_DROPPED:
             return "dropped";
     }

@@ -19,6 +19,6 @@ struct EventText {
 
 std::span<const EventText, EVENT_COUNT> event_texts();
 
-std::string_view word(event_kind kind);  // "forwarded", "flow", "passed", "dropped"
+std::string_view word(event_kind kind);  // "forwarded", "flow", "passed", "answered", "dropped"
 
 }  // namespace shunt

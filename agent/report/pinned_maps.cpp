@@ -2,6 +2,7 @@
 #include "agent/report/pinned_maps.h"
 
 #include "agent/datapath/pin_directory.h"
+#include "agent/plan/service_key.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -88,6 +89,17 @@ Result<std::map<std::uint32_t, backend>> PinnedMaps::backends() const {
     return read_all<std::uint32_t, backend>(fd("backends"), "backends");
 }
 
+Result<std::map<std::uint32_t, std::vector<IpPrefix>>> PinnedMaps::source_ranges() const {
+    std::map<std::uint32_t, std::vector<IpPrefix>> ranges;
+    auto walked = walk_map<source_range_key, source_range>(
+        fd("source_ranges"), "source_ranges", 1,
+        [&](const source_range_key& key, const source_range*) { ranges[key.service].push_back(prefix_of(key)); });
+    if (!walked) {
+        return std::unexpected(walked.error());
+    }
+    return ranges;
+}
+
 Result<std::map<std::uint32_t, device>> PinnedMaps::devices() const {
     return read_all<std::uint32_t, device>(fd("devices"), "devices");
 }
@@ -116,6 +128,8 @@ Result<std::map<std::uint32_t, service_counters>> PinnedMaps::service_counts() c
             for (std::size_t cpu = 0; cpu < cpus; cpu++) {
                 sum.flows_opened += per_cpu[cpu].flows_opened;
                 sum.drops += per_cpu[cpu].drops;
+                sum.rescued += per_cpu[cpu].rescued;
+                sum.skipped += per_cpu[cpu].skipped;
             }
         });
     if (!walked) {
@@ -126,6 +140,15 @@ Result<std::map<std::uint32_t, service_counters>> PinnedMaps::service_counts() c
 
 Result<FlowTables> PinnedMaps::flows() const {
     return FlowTables::open({.flows4 = fd("flows4"), .flows6 = fd("flows6"), .control = fd("flow_control")});
+}
+
+Result<Mapping> PinnedMaps::slots() const {
+    bpf_map_info info{};
+    __u32 length = sizeof(info);
+    if (bpf_obj_get_info_by_fd(fd("slots"), &info, &length) != 0) {
+        return failure_errno("inspect", pin_dir_ + "/slots");
+    }
+    return Mapping::open(fd("slots"), std::size_t{info.max_entries} * info.value_size, PROT_READ, "slots");
 }
 
 Result<std::uint32_t> PinnedMaps::max_flows() const {

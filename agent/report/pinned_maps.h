@@ -10,6 +10,7 @@
 
 #include "agent/datapath/flow_pair.h"
 #include "agent/datapath/flow_table.h"
+#include "agent/model/ip_prefix.h"
 #include "agent/report/walk_map.h"
 #include "agent/support/fd.h"
 #include "agent/support/result.h"
@@ -20,6 +21,7 @@
 #include "maps/flow.h"
 #include "maps/frontend.h"
 #include "maps/service.h"
+#include "maps/source_range.h"
 
 namespace shunt {
 
@@ -27,7 +29,7 @@ inline constexpr const char* kDefaultPinDir = "/sys/fs/bpf/shunt";
 
 // Every map that is pinned, by the name of its pin.
 inline constexpr std::array kPinnedMapNames = {"frontends", "services", "slots",    "backends", "flows4", "flows6", "flow_control",
-                                               "devices", "counters", "service_counters", "control", "agent_state"};
+                                               "source_ranges", "affinity", "unanswered", "devices", "counters", "service_counters", "control", "agent_state"};
 
 class PinnedMaps {
 public:
@@ -40,6 +42,8 @@ public:
     Result<std::map<std::uint32_t, service>> services() const;
     Result<std::vector<std::pair<frontend_key, frontend>>> frontends() const;
     Result<std::map<std::uint32_t, backend>> backends() const;
+    // Of each service that has some, CLUSTER_RANGES among them.
+    Result<std::map<std::uint32_t, std::vector<IpPrefix>>> source_ranges() const;
     Result<std::map<std::uint32_t, device>> devices() const;
     Result<std::array<std::uint64_t, EVENT_COUNT>> events() const;  // summed over CPUs
     Result<std::map<std::uint32_t, service_counters>> service_counts() const;
@@ -48,6 +52,8 @@ public:
     Result<std::uint32_t> max_flows() const;
 
     Result<FlowTables> flows() const;
+
+    Result<Mapping> slots() const;
 
     int fd(const std::string& name) const { return maps_.at(name).get(); }
 

@@ -2,7 +2,9 @@
 #include "agent/report/service_view.h"
 
 #include <algorithm>
+#include <atomic>
 #include <set>
+#include <span>
 #include <tuple>
 
 #include "agent/plan/desired.h"
@@ -11,13 +13,15 @@
 namespace shunt {
 namespace {
 
-std::string backend_note(const backend& value) {
+std::string backend_note(const backend& value, bool is_for_outside) {
     if (value.slots != 0) {
-        return value.state == BACKEND_SERVING_TERMINATING ? "used: none is ready" : "";
+        return !is_for_outside                                ? "only for clients in the cluster: policy Local"
+               : value.state == BACKEND_SERVING_TERMINATING ? "used: none is ready"
+                                                              : "";
     }
     switch (value.state) {
         case BACKEND_READY:
-            return "takes no new flows";
+            return "not used: the hints of its EndpointSlice name others";
         case BACKEND_SERVING_TERMINATING:
         case BACKEND_TERMINATING:
             return "finishing";
@@ -27,16 +31,20 @@ std::string backend_note(const backend& value) {
     return "";
 }
 
-BackendRow backend_row(const backend& value, const service& owner, std::uint64_t flows) {
-    const std::uint32_t slots = SERVICE_SLICE_SIZE(owner.slice);
+double share_of(std::uint32_t slots, std::uint32_t size) { return size == 0 ? 0 : static_cast<double>(slots) / size; }
+
+BackendRow backend_row(const backend& value, const service& owner, std::uint32_t local_slots, std::uint64_t flows) {
+    const bool is_local_policy = owner.external_policy == POLICY_LOCAL;
     return {
         .at = address_port(value.family, value.address, value.port),
         .node = text_of(value.node),
         .placement = value.placement,
         .state = value.state,
-        .share = slots == 0 ? 0 : static_cast<double>(value.slots) / slots,
+        .share = is_local_policy ? share_of(local_slots, SERVICE_SLICE_SIZE(owner.local_slice))
+                                 : share_of(value.slots, SERVICE_SLICE_SIZE(owner.slice)),
+        .is_usable = value.slots != 0,
         .flows = flows,
-        .note = backend_note(value),
+        .note = backend_note(value, !is_local_policy || local_slots != 0),
     };
 }
 
@@ -92,16 +100,28 @@ std::string ServiceRow::frontends_text() const {
 }
 
 std::string ServiceRow::policy() const {
-    const auto has = [&](service_treatment treatment) {
-        return std::ranges::any_of(families, [&](const FamilyRow& row) { return row.treatment == treatment; });
-    };
-    return has(LEFT_POLICY_LOCAL) ? "Local" : has(SERVED) ? "Cluster" : "";
+    const auto external = std::ranges::find_if(
+        families, [](const FamilyRow& row) { return row.treatment != LEFT_NO_EXTERNAL_FRONTEND; });
+    return external == families.end() ? "" : std::string(word(external->policy));
 }
 
 std::string ServiceRow::ready_text() const {
     return by_family(*this, ", ", [](const FamilyRow& row) {
-        return std::to_string(row.ready) + '/' + std::to_string(row.total);
+        return std::to_string(row.ready) + '/' + std::to_string(row.total) +
+               (row.treatment == SERVED && row.policy == POLICY_LOCAL ? " (" + std::to_string(row.local) + " here)" : "");
     });
+}
+
+std::string ServiceRow::affinity_text() const {
+    return affinity_timeout_s == 0 ? "" : "ClientIP " + duration(affinity_timeout_s);
+}
+
+std::string ServiceRow::ranges_text() const {
+    std::string text;
+    for (const std::string& range : source_ranges) {
+        text += (text.empty() ? "" : ", ") + range;
+    }
+    return has_source_ranges && text.empty() ? "nobody" : text;
 }
 
 std::string ServiceRow::note() const {
@@ -109,9 +129,12 @@ std::string ServiceRow::note() const {
         if (row.treatment != SERVED) {
             return "left to the stack: " + treatment_reason(row.treatment);
         }
-        const bool usable = std::ranges::any_of(
-            backends, [&](const BackendRow& backend) { return backend.at.address.family == row.family && backend.share > 0; });
-        return usable ? "" : "no usable endpoint: left to the stack";
+        if (!row.has_slots && !row.has_local_slots) {
+            return "no usable endpoint: new connections are refused";
+        }
+        return row.policy == POLICY_LOCAL && !row.has_local_slots
+                   ? "policy Local, no endpoint on this node: clients from outside get no answer"
+                   : "";
     });
 }
 
@@ -120,10 +143,8 @@ bool ServiceRow::is_served() const {
 }
 
 bool ServiceRow::lacks_endpoints() const {
-    return std::ranges::any_of(families, [&](const FamilyRow& row) {
-        return row.treatment == SERVED && std::ranges::none_of(backends, [&](const BackendRow& backend) {
-                   return backend.at.address.family == row.family && backend.share > 0;
-               });
+    return std::ranges::any_of(families, [](const FamilyRow& row) {
+        return row.treatment == SERVED && !row.has_slots && !row.has_local_slots;
     });
 }
 
@@ -151,20 +172,48 @@ Result<FlowCounts> count_flows(const PinnedMaps& maps, const std::map<std::uint3
     return counts;
 }
 
+// By backend.
+Result<std::map<std::uint32_t, std::uint32_t>> count_local_slots(const PinnedMaps& maps,
+                                                                const std::map<std::uint32_t, service>& services) {
+    const auto mapped = maps.slots();
+    if (!mapped) {
+        return std::unexpected(mapped.error());
+    }
+    const std::span slots(static_cast<const std::uint32_t*>(mapped->data()), mapped->size() / sizeof(std::uint32_t));
+    std::map<std::uint32_t, std::uint32_t> counts;
+    for (const auto& [id, value] : services) {
+        const std::size_t offset = SERVICE_SLICE_OFFSET(value.local_slice);
+        const std::size_t size = SERVICE_SLICE_SIZE(value.local_slice);
+        if (offset + size <= slots.size()) {
+            for (const std::uint32_t& slot : slots.subspan(offset, size)) {
+                counts[std::atomic_ref(const_cast<std::uint32_t&>(slot)).load(std::memory_order_relaxed)]++;
+            }
+        }
+    }
+    return counts;
+}
+
 Result<ServiceMaps> read_service_maps(const PinnedMaps& maps) {
     auto services = maps.services();
     auto backends = maps.backends();
     auto frontends = maps.frontends();
     auto counts = maps.service_counts();
-    if (const Error* error = first_error(services, backends, frontends, counts)) {
+    auto source_ranges = maps.source_ranges();
+    if (const Error* error = first_error(services, backends, frontends, counts, source_ranges)) {
         return std::unexpected(*error);
     }
     auto flows = count_flows(maps, *backends);
-    if (!flows) {
-        return std::unexpected(flows.error());
+    auto local_slots = count_local_slots(maps, *services);
+    if (const Error* error = first_error(flows, local_slots)) {
+        return std::unexpected(*error);
     }
-    return ServiceMaps{std::move(*services), std::move(*backends), std::move(*frontends), std::move(*counts),
-                       std::move(*flows)};
+    return ServiceMaps{.services = std::move(*services),
+                       .backends = std::move(*backends),
+                       .frontends = std::move(*frontends),
+                       .counts = std::move(*counts),
+                       .flows = std::move(*flows),
+                       .local_slots = std::move(*local_slots),
+                       .source_ranges = std::move(*source_ranges)};
 }
 
 std::vector<ServiceRow> join_services(const ServiceMaps& maps) {
@@ -183,12 +232,24 @@ std::vector<ServiceRow> join_services(const ServiceMaps& maps) {
             row.protocol = value.protocol;
             row.type = value.type;
             row.node_port = value.node_port;
+            row.affinity_timeout_s = value.affinity_timeout_s;
         }
-        row.families.push_back({.id = id, .family = value.family, .treatment = value.treatment});
+        row.families.push_back({.id = id,
+                                .family = value.family,
+                                .treatment = value.treatment,
+                                .policy = value.external_policy,
+                                .has_slots = SERVICE_SLICE_SIZE(value.slice) != 0,
+                                .has_local_slots = SERVICE_SLICE_SIZE(value.local_slice) != 0});
+        row.has_source_ranges = row.has_source_ranges || value.source_ranges != 0;
+        for (const IpPrefix& range : value_or_zero(maps.source_ranges, id)) {
+            row.source_ranges.push_back(range.to_string());
+        }
         const service_counters counts = value_or_zero(maps.counts, id);
         row.flows += value_or_zero(maps.flows.by_service, id);
         row.flows_opened += counts.flows_opened;
         row.drops += counts.drops;
+        row.rescued += counts.rescued;
+        row.skipped += counts.skipped;
         row_of_id[id] = &row;
     }
     for (const auto& [id, value] : maps.backends) {
@@ -197,12 +258,14 @@ std::vector<ServiceRow> join_services(const ServiceMaps& maps) {
             continue;  // its service went between two reads
         }
         ServiceRow& row = *found->second;
-        row.backends.push_back(
-            backend_row(value, maps.services.at(value.service), value_or_zero(maps.flows.by_backend, id)));
+        row.backends.push_back(backend_row(value, maps.services.at(value.service), value_or_zero(maps.local_slots, id),
+                                           value_or_zero(maps.flows.by_backend, id)));
         for (FamilyRow& family : row.families) {
             if (family.id == value.service) {
                 family.total++;
                 family.ready += value.state == BACKEND_READY;
+                family.usable += value.slots != 0;
+                family.local += value.slots != 0 && value.placement == BACKEND_LOCAL;
             }
         }
     }

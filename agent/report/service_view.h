@@ -28,7 +28,8 @@ struct BackendRow {
     std::string node;  // empty: unknown
     backend_placement placement;
     backend_state state;
-    double share = 0;  // of new flows of its family, 0 to 1
+    double share = 0;        // of new flows of its family, 0 to 1; with policy Local of those from outside the cluster
+    bool is_usable = false;  // it takes new flows of somebody
     std::uint64_t flows = 0;
     std::string note;  // why it takes no new flows, or takes some though it is going
 };
@@ -38,7 +39,12 @@ struct FamilyRow {
     std::uint32_t id;
     address_family family;
     service_treatment treatment;
+    traffic_policy policy;
+    bool has_slots = false;        // somebody has an endpoint
+    bool has_local_slots = false;  // with policy Local, clients from outside the cluster have
     unsigned ready = 0;
+    unsigned usable = 0;  // take new flows
+    unsigned local = 0;   // of those, on this node
     unsigned total = 0;
 };
 
@@ -56,15 +62,22 @@ struct ServiceRow {
     std::uint64_t flows = 0;
     std::uint64_t flows_opened = 0;  // since the service is known
     std::uint64_t drops = 0;
+    std::uint64_t rescued = 0;  // SYNs that were sent again, and went to another backend
+    std::uint64_t skipped = 0;  // new flows that passed over a backend which left its last SYNs unanswered
+    std::uint32_t affinity_timeout_s = 0;       // 0: no affinity
+    bool has_source_ranges = false;             // only these clients may come to load-balancer addresses
+    std::vector<std::string> source_ranges;
 
     std::string full_name() const { return name_space + '/' + name; }
     std::string title() const;      // "shop/orders:80", "shop/dns:53/UDP"
     std::string frontends_text() const;  // "192.0.2.10:8080/TCP, *:31544/TCP"
-    std::string policy() const;     // "Cluster", "Local"; empty: the maps don't say
-    std::string ready_text() const; // "2/3"; if the families differ "2/3 v4, 3/3 v6"
+    std::string policy() const;     // "Cluster", "Local"; empty: it has no external frontend
+    std::string ready_text() const; // "2/3", "2/3 (1 here)"; if the families differ "IPv4 2/3, IPv6 3/3"
+    std::string affinity_text() const;  // "ClientIP 3h00m"; empty: none
+    std::string ranges_text() const;    // "192.0.2.0/24, 2001:db8::/32", "nobody"; empty: everybody may come
     std::string note() const;       // "left to the stack: …"; empty: served, with endpoints
     bool is_served() const;         // at least one family
-    bool lacks_endpoints() const;   // a family is served and has no endpoint that takes new flows
+    bool lacks_endpoints() const;   // a family is served and has no endpoint that takes new flows, wherever
 };
 
 struct ServiceMaps {
@@ -73,6 +86,8 @@ struct ServiceMaps {
     std::vector<std::pair<frontend_key, frontend>> frontends;
     std::map<std::uint32_t, service_counters> counts;
     FlowCounts flows;
+    std::map<std::uint32_t, std::uint32_t> local_slots;  // backend -> slots of its service's `local_slice` that name it
+    std::map<std::uint32_t, std::vector<IpPrefix>> source_ranges;
 };
 
 Result<ServiceMaps> read_service_maps(const PinnedMaps& maps);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <thread>
@@ -48,7 +49,8 @@ ServiceTotals totals_of(const ServiceMaps& maps) {
         totals.left_to_stack += !row.is_served();
         totals.without_endpoints += row.lacks_endpoints();
     }
-    totals.frontends = maps.frontends.size();
+    totals.frontends = static_cast<std::size_t>(
+        std::ranges::count_if(maps.frontends, [](const auto& entry) { return entry.second.kind != FRONTEND_ADDRESS; }));
     totals.backends = maps.backends.size();
     return totals;
 }

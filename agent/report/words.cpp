@@ -76,8 +76,14 @@ std::string_view word(frontend_kind kind) {
             return "LoadBalancer";
         case FRONTEND_EXTERNAL_IP:
             return "ExternalIP";
+        case FRONTEND_ADDRESS:
+            return "Address";
     }
     return "?";
+}
+
+std::string_view word(traffic_policy policy) {
+    return policy == POLICY_LOCAL ? "Local" : policy == POLICY_CLUSTER ? "Cluster" : "?";
 }
 
 std::string_view word(backend_state state) {

@@ -37,6 +37,7 @@ std::string_view word(l4_protocol protocol);  // "TCP"
 std::string_view word(address_family family);  // "IPv4"
 std::string_view word(service_type type);      // "NodePort"
 std::string_view word(frontend_kind kind);     // "NodePort"
+std::string_view word(traffic_policy policy);  // "Local"
 std::string_view word(backend_state state);    // "serving-terminating"
 std::string_view word(flow_state state);       // "half-open"
 

@@ -40,6 +40,8 @@ void add_events(MetricPage& page, const DatapathFacts& facts) {
          page.counter("shunt_flow_events_total", "What happened to flows (maps/event.def).")},
         {EVENT_PASSED, "PASSED_", "reason",
          page.counter("shunt_packets_passed_total", "Packets to a frontend that were left to the stack, untouched.")},
+        {EVENT_ANSWERED, "ANSWERED_", "answer",
+         page.counter("shunt_packets_answered_total", "Packets that shunt answered itself, in the name of a frontend.")},
         {EVENT_DROPPED, "DROP_", "reason",
          page.counter("shunt_packets_dropped_total", "Packets dropped; `shunt counters` names the next step.")},
     };
@@ -94,6 +96,8 @@ struct PortRow {
     std::uint64_t flows = 0;
     std::uint64_t opened = 0;
     std::uint64_t drops = 0;
+    std::uint64_t rescued = 0;
+    std::uint64_t skipped = 0;
     std::uint64_t snat_ports = 0;
 };
 
@@ -114,7 +118,7 @@ void add_services(MetricPage& page, const DatapathFacts& facts) {
             left.insert(std::move(key));
             continue;
         }
-        if (SERVICE_SLICE_SIZE(value.slice) == 0) {
+        if (SERVICE_SLICE_SIZE(value.slice) == 0 && SERVICE_SLICE_SIZE(value.local_slice) == 0) {
             without_endpoints.insert(key);
         }
         PortRow& row = rows.try_emplace(std::move(key), PortRow{.id = id}).first->second;
@@ -122,6 +126,8 @@ void add_services(MetricPage& page, const DatapathFacts& facts) {
         row.flows += value_or_zero(facts.use.by_service, id);
         row.opened += counts.flows_opened;
         row.drops += counts.drops;
+        row.rescued += counts.rescued;
+        row.skipped += counts.skipped;
         row.snat_ports = std::max(row.snat_ports, value_or_zero(facts.use.fullest_backend, id));
     }
     std::erase_if(left, [&](const Key& key) { return rows.contains(key); });
@@ -147,6 +153,10 @@ void add_services(MetricPage& page, const DatapathFacts& facts) {
         page.counter("shunt_service_flows_opened_total", "Flows opened for a Service port since it is known.");
     auto& drops =
         page.counter("shunt_service_drops_total", "Packets of a Service port that were dropped since it is known.");
+    auto& rescued = page.counter("shunt_service_rescued_total",
+                                 "SYNs of a Service port that were sent again and went to another backend.");
+    auto& skipped = page.counter("shunt_service_skipped_total",
+                                 "Flows of a Service port that passed over a backend which left its last SYNs unanswered.");
     auto& ports = page.gauge("shunt_service_snat_ports_in_use",
                              "Source ports in use towards the backend of a Service port that has most.");
     for (std::size_t i = 0; i < count; i++) {
@@ -159,6 +169,8 @@ void add_services(MetricPage& page, const DatapathFacts& facts) {
         put(flows, static_cast<double>(row.flows), labels);
         put(opened, static_cast<double>(row.opened), labels);
         put(drops, static_cast<double>(row.drops), labels);
+        put(rescued, static_cast<double>(row.rescued), labels);
+        put(skipped, static_cast<double>(row.skipped), labels);
         put(ports, static_cast<double>(row.snat_ports), labels);
     }
 }

@@ -12,12 +12,7 @@ namespace {
 
 // Usable ones there are, but none on this node: neither a ready one nor one that terminates and still serves.
 bool lacks_local(const ChosenEndpoints& endpoints) {
-    const auto serves = [](const auto& entry) {
-        return entry.second.state == BACKEND_READY || entry.second.state == BACKEND_SERVING_TERMINATING;
-    };
-    return std::ranges::any_of(endpoints, serves) && std::ranges::none_of(endpoints, [&](const auto& entry) {
-               return entry.second.placement == BACKEND_LOCAL && serves(entry);
-           });
+    return !cluster_set(endpoints).empty() && local_set(endpoints).empty();
 }
 
 }  // namespace
@@ -52,7 +47,7 @@ std::optional<LocalEndpoints> local_endpoints(const Snapshot& snapshot, const Ob
         local.ready[family] = addresses.size();
         local.ports_without[family] =
             static_cast<std::size_t>(std::ranges::count_if(service.ports, [&](const auto& port) {
-                return lacks_local(choose_endpoints(slices, port, family, own_node));
+                return lacks_local(choose_endpoints(slices, port, family, {.node = own_node, .zone = {}}));
             }));
     }
     return local;

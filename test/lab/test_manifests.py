@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of changes in the manifest directory: good ones, broken ones, Services not served yet."""
+"""What becomes of changes in the manifest directory: good ones, broken ones, Services left to the stack."""
 
 import re
 import time
@@ -118,24 +118,16 @@ class ManifestChanges(LabCase):
             self.assertIn(service.split("/")[1], self.agent.read("services"))
         figure("restarted with a broken file: its Services answer as before, nothing was pruned")
 
-    def test_services_not_served_yet_are_left_to_the_stack(self):
-        asking = {
-            "lab/policy": ({"externalTrafficPolicy": "Local"}, "Local"),
-            "lab/sticky": ({"sessionAffinity": "ClientIP"}, "ffinity"),
-            "lab/fenced": ({"type": "LoadBalancer", "loadBalancerSourceRanges": ["198.51.100.0/24"]}, "ource"),
-        }
-        for index, (name, (spec, word)) in enumerate(asking.items()):
-            with self.subTest(name):
-                node_port = 30600 + index
-                self.add_service(name, node_port, f"left-{index}.yaml", **spec)
-                short = name.split("/")[1]
-                self.eventually(lambda short=short: short in self.agent.read("services"), f"{name} is listed")
-                row = next(line for line in self.agent.read("services").splitlines() if short in line)
-                figure(f"left to the stack: {row.strip()}")
-                self.assertIn(word, row)
-                for family in actors.FAMILIES:
-                    with self.in_client():
-                        self.assertTrue(refused(Target(family, actors.NODE_A.underlay1.of(family), node_port)))
+    def test_service_on_a_source_port_of_the_node_is_left_to_the_stack(self):
+        node_port = 20001  # of --snat-ports
+        self.add_service("lab/clash", node_port, "clash.yaml")
+        self.eventually(lambda: "clash" in self.agent.read("services"), "lab/clash is listed")
+        row = next(line for line in self.agent.read("services").splitlines() if "clash" in line)
+        figure(f"left to the stack: {row.strip()}")
+        self.assertIn("--snat-ports", row)
+        for family in actors.FAMILIES:
+            with self.in_client():
+                self.assertTrue(refused(Target(family, actors.NODE_A.underlay1.of(family), node_port)))
 
     def test_pod_taken_out_of_its_slice(self):
         """No new connection reaches it; those that it has go on."""

@@ -36,12 +36,16 @@ protected:
         frontends_ = create(BPF_MAP_TYPE_HASH, "frontends", sizeof(frontend_key), sizeof(frontend), limits.frontends);
         counters_ = create(BPF_MAP_TYPE_PERCPU_HASH, "service_counters", 4, sizeof(service_counters), limits.services);
         slots_ = create(BPF_MAP_TYPE_ARRAY, "slots", 4, 4, limits.slots);
+        ranges_ = create(BPF_MAP_TYPE_LPM_TRIE, "source_ranges", sizeof(source_range_key), sizeof(source_range),
+                         limits.source_ranges);
         void* page = mmap(nullptr, std::size_t{limits.slots} * 4, PROT_READ | PROT_WRITE, MAP_SHARED, slots_.get(), 0);
         ASSERT_NE(page, MAP_FAILED);
         maps_ = {.services = services_.get(),
                  .backends = backends_.get(),
                  .frontends = frontends_.get(),
                  .service_counters = counters_.get(),
+                 .source_ranges = ranges_.get(),
+                 .control_page = &control_,
                  .slots = static_cast<std::uint32_t*>(page),
                  .slots_size = limits.slots};
     }
@@ -72,7 +76,8 @@ protected:
         return count;
     }
 
-    Fd services_, backends_, frontends_, counters_, slots_;
+    Fd services_, backends_, frontends_, counters_, slots_, ranges_;
+    control control_{};
     MapDescriptors maps_;
 };
 
@@ -83,7 +88,14 @@ TEST_F(ApplyTest, WhatIsAppliedIsReadBack) {
     constexpr int kServices = 2500;
     for (int i = 0; i < kServices; ++i) {
         const std::string name = "web-" + std::to_string(i);
-        cluster.put(node_port_service(name, static_cast<std::uint16_t>(30000 + i)));
+        Service service = node_port_service(name, static_cast<std::uint16_t>(30000 + i));
+        if (i < 100) {
+            service.type = ServiceType::load_balancer;
+            service.ingress_ips = {ip("203.0.113." + std::to_string(i))};
+            service.source_ranges = {prefix("192.0.2.0/24"), prefix("198.51.100." + std::to_string(i) + "/32")};
+            service.external_traffic_policy = TrafficPolicy::local;
+        }
+        cluster.put(service);
         cluster.put(slice(name, name,
                           {endpoint("198.19." + std::to_string(i / 256) + '.' + std::to_string(i % 256),
                                     i % 2 == 0 ? "node-a" : "node-b"),
@@ -95,6 +107,7 @@ TEST_F(ApplyTest, WhatIsAppliedIsReadBack) {
         std::cout << what << ": " << std::chrono::duration<double, std::milli>(now - started).count() << " ms\n";
         started = std::chrono::steady_clock::now();
     };
+    cluster.options.cluster_ranges = {prefix("198.19.0.0/16"), prefix("2001:db8:1::/48")};
     const Plan first = plan(cluster.snapshot, cluster.change, cluster.options, cluster.state);
     lap("plan of 2500 services");
     auto applied = shunt::apply(maps_, first.operations);
@@ -106,7 +119,10 @@ TEST_F(ApplyTest, WhatIsAppliedIsReadBack) {
     EXPECT_EQ(state->limits.services, 20000U);
     EXPECT_EQ(state->limits.slots, kSlots);
     EXPECT_EQ(state->services.size(), std::size_t{kServices});
-    EXPECT_EQ(state->owners.size(), std::size_t{kServices});
+    EXPECT_EQ(state->owners.size(), std::size_t{kServices} + 100);
+    EXPECT_EQ(state->vip_entries.size(), 100U);
+    EXPECT_EQ(control_.vips, 100U);
+    EXPECT_EQ(state->range_count, 202U);
     EXPECT_TRUE(plan(cluster.snapshot, {}, cluster.options, *state).operations.empty());
     lap("plan after a restart");
     EXPECT_EQ(size_of(maps_.service_counters), std::size_t{kServices});
@@ -121,10 +137,12 @@ TEST_F(ApplyTest, WhatIsAppliedIsReadBack) {
     for (int map : {maps_.services, maps_.backends, maps_.frontends, maps_.service_counters}) {
         EXPECT_EQ(size_of(map), 0U);
     }
+    EXPECT_EQ(size_of(maps_.source_ranges), 2U) << "those of the cluster";
+    EXPECT_EQ(control_.vips, 0U);
 }
 
 TEST_F(ApplyTest, CountersSurviveARewriteOfTheirService) {
-    std::vector<service_counters> values(static_cast<std::size_t>(libbpf_num_possible_cpus()), {7, 3});
+    std::vector<service_counters> values(static_cast<std::size_t>(libbpf_num_possible_cpus()), {7, 3, 0, 0});
     std::uint32_t id = 5;
     service value{.port = 80};
     ASSERT_TRUE(shunt::apply(maps_, std::vector<MapOperation>{PutService{id, value}}));

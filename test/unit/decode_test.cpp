@@ -76,8 +76,9 @@ spec:
   externalTrafficPolicy: Local
   healthCheckNodePort: 30777
   sessionAffinity: ClientIP
+  sessionAffinityConfig: {clientIP: {timeoutSeconds: 600}}
   externalIPs: [198.51.100.7, "2001:db8::7"]
-  loadBalancerSourceRanges: [" 203.0.113.0/24 "]
+  loadBalancerSourceRanges: [" 203.0.113.7/24 ", anywhere, "2001:db8::/32", 192.0.2.1]
   ports:
   - {name: http, port: 80, nodePort: 32001, targetPort: 8080, protocol: TCP}
   - {name: dns, port: 53, protocol: UDP}
@@ -97,10 +98,11 @@ status:
     expected.ports = {{"http", TCP, 80, 32001}, {"dns", UDP, 53, 0}};
     expected.external_ips = {ip("198.51.100.7"), ip("2001:db8::7")};
     expected.ingress_ips = {ip("192.0.2.1"), ip("192.0.2.2")};
-    expected.source_ranges = {"203.0.113.0/24"};
+    expected.source_ranges = {*IpPrefix::parse("203.0.113.0/24"), *IpPrefix::parse("2001:db8::/32")};
+    expected.unreadable_source_ranges = {"anywhere", "192.0.2.1"};
     expected.external_traffic_policy = TrafficPolicy::local;
     expected.health_check_node_port = 30777;
-    expected.client_ip_affinity = true;
+    expected.affinity_timeout_s = 600;
     EXPECT_EQ(only<Service>(file), expected);
     EXPECT_TRUE(file.skipped.empty());
     EXPECT_TRUE(file.warnings.empty());
@@ -111,8 +113,23 @@ TEST(DecodeService, Defaults) {
     EXPECT_EQ(plain.type, ServiceType::cluster_ip);
     EXPECT_EQ(plain.cluster_ip, "");
     EXPECT_EQ(plain.external_traffic_policy, TrafficPolicy::cluster);
-    EXPECT_FALSE(plain.client_ip_affinity);
+    EXPECT_EQ(plain.affinity_timeout_s, 0U);
     EXPECT_EQ(plain.ports, (std::vector<ServicePort>{{"", TCP, 80, 0}}));
+}
+
+TEST(DecodeService, AffinityLastsThreeHoursUnlessToldOtherwise) {
+    EXPECT_EQ(service("spec: {sessionAffinity: ClientIP}").affinity_timeout_s, 10800U);
+    EXPECT_EQ(service("spec: {sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: null}}}").affinity_timeout_s,
+              10800U);
+    EXPECT_EQ(service("spec: {sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 86400}}}").affinity_timeout_s,
+              86400U);
+    EXPECT_EQ(service("spec: {sessionAffinityConfig: {clientIP: {timeoutSeconds: 600}}}").affinity_timeout_s, 0U);
+    for (const std::string wrong : {"0", "86401", "-1"}) {
+        EXPECT_NE(complaint(decode_yaml("s.yaml", service_head + "spec: {sessionAffinity: ClientIP, sessionAffinityConfig: "
+                                                                 "{clientIP: {timeoutSeconds: " + wrong + "}}}"))
+                      .find("timeoutSeconds: " + wrong + " is not from 1 to 86400 seconds"),
+                  std::string::npos);
+    }
 }
 
 TEST(DecodeService, NullStandsForAbsent) {
@@ -157,6 +174,7 @@ endpoints:
   conditions: {ready: true, serving: true, terminating: false}
 - addresses: [10.244.1.13]
   conditions: {ready: null}
+  hints: {forZones: [{name: zone-a}, {name: zone-b}], forNodes: [{name: node-a}]}
 ports:
 - {name: http, port: 8080}
 - {port: 53, protocol: UDP}
@@ -165,7 +183,7 @@ ports:
     expected.name = {"shop", "orders-1"};
     expected.labels = {{"kubernetes.io/service-name", "orders"}};
     expected.service_name = "orders";
-    expected.endpoints = {{ip("10.244.1.11"), "node-a", true, true, false}, {ip("10.244.1.13"), "", {}, {}, {}}};
+    expected.endpoints = {{ip("10.244.1.11"), "node-a", true, true, false}, {ip("10.244.1.13"), "", {}, {}, {}, {"zone-a", "zone-b"}, {"node-a"}}};
     expected.ports = {{"http", TCP, 8080}, {"", UDP, 53}};
     EXPECT_EQ(read, expected);
 }
@@ -226,7 +244,7 @@ TEST(DecodeSlice, BetaVersionIsRefusedWithTheNextStep) {
 TEST(DecodeNode, InternalIpsInOrderAndNoNamespace) {
     const Node node = only<Node>(decoded(decode_yaml("n.yaml", R"(apiVersion: v1
 kind: Node
-metadata: {name: node-a.example.com}
+metadata: {name: node-a.example.com, labels: {topology.kubernetes.io/zone: zone-a}}
 status:
   addresses:
   - {type: InternalIP, address: 198.18.0.21}
@@ -236,6 +254,7 @@ status:
 )")));
     EXPECT_EQ(node.name, (ObjectName{"", "node-a.example.com"}));
     EXPECT_EQ(node.internal_ips, (std::vector{ip("198.18.0.21"), ip("2001:db8::21")}));
+    EXPECT_EQ(node.zone, "zone-a");
 }
 
 TEST(DecodeNode, TaintsAndDeletion) {
@@ -390,7 +409,7 @@ TEST(YamlAliases, MergedKeysCountWhereTheMappingHasNoneOfItsOwn) {
                                    "  type: LoadBalancer\n");
     EXPECT_EQ(merged.type, ServiceType::load_balancer);
     EXPECT_EQ(merged.cluster_ip, "10.0.0.1");
-    EXPECT_TRUE(merged.client_ip_affinity);
+    EXPECT_EQ(merged.affinity_timeout_s, 10800U);
 }
 
 TEST(YamlAliases, ExplosionIsRefused) {
@@ -588,10 +607,11 @@ TEST(Recordings, Services) {
     EXPECT_EQ(services.at("matrix/lb-status-ip-vip-and-proxy").ingress_ips, std::vector{ip("203.0.113.202")});
     EXPECT_TRUE(services.at("matrix/lb-status-hostname").ingress_ips.empty());
     EXPECT_EQ(services.at("matrix/lb-status-hostname-and-ips-dual").ingress_ips, (std::vector{ip("203.0.113.204"), ip("2001:db8::204")}));
-    EXPECT_EQ(services.at("matrix/lb-source-ranges").source_ranges, (std::vector<std::string>{"10.0.0.0/8", "2001:db8::/32"}));
+    EXPECT_EQ(services.at("matrix/lb-source-ranges").source_ranges, (std::vector{*IpPrefix::parse("10.0.0.0/8"), *IpPrefix::parse("2001:db8::/32")}));
     EXPECT_EQ(services.at("matrix/lb-etp-local").external_traffic_policy, TrafficPolicy::local);
     EXPECT_EQ(services.at("matrix/lb-etp-local-explicit-hc").health_check_node_port, 30777);
-    EXPECT_TRUE(services.at("matrix/affinity-clientip").client_ip_affinity);
+    EXPECT_EQ(services.at("matrix/affinity-clientip").affinity_timeout_s, 600U);
+    EXPECT_EQ(services.at("matrix/affinity-clientip-default-timeout").affinity_timeout_s, 10800U);
     EXPECT_TRUE(services.at("matrix/sctp").ports.empty());
     EXPECT_EQ(services.at("matrix/thirty-ports").ports.size(), 30u);
     EXPECT_EQ(services.at("matrix/nodeport-tcp-udp-same-number").ports.size(), 2u);
@@ -613,6 +633,7 @@ TEST(Recordings, EndpointSlices) {
                                      {ip("10.244.2.11"), "ip-10-0-2-21.us-west-2.compute.internal", true, true, false}}));
     EXPECT_EQ(payments.ports, (std::vector<EndpointPort>{{"", TCP, 8080}}));
 
+    EXPECT_EQ(slices.at("matrix/traffic-prefer-close-g8ggb").endpoints.at(0).zone_hints, std::vector<std::string>{"us-west-2a"});
     EXPECT_TRUE(slices.at("matrix/m-endpoints-null").endpoints.empty());
     EXPECT_EQ(slices.at("matrix/m-hundred-endpoints").endpoints.size(), 100u);
     EXPECT_EQ(slices.at("matrix/m-ipv6").endpoints.at(1).address, ip("2001:db8::40"));
@@ -632,6 +653,7 @@ TEST(Recordings, Nodes) {
     EXPECT_EQ(file.objects.size(), 4u);
     EXPECT_EQ(by_name<Node>(file).at("ip-10-0-1-11.us-west-2.compute.internal").internal_ips,
               (std::vector{ip("10.0.1.11"), ip("2001:db8:1::11")}));
+    EXPECT_EQ(by_name<Node>(file).at("ip-10-0-1-11.us-west-2.compute.internal").zone, "us-west-2a");
     EXPECT_EQ(by_name<Node>(file).at("ip-10-0-2-22.us-west-2.compute.internal").taints,
               (std::vector<std::string>{"node.kubernetes.io/unschedulable", "node.kubernetes.io/not-ready"}));
 }

@@ -36,7 +36,7 @@ ChosenEndpoints choose(const std::vector<EndpointSlice>& slices, const ServicePo
     for (const EndpointSlice& one : slices) {
         pointers.push_back(&one);
     }
-    return choose_endpoints(pointers, port, family, kOwnNode);
+    return choose_endpoints(pointers, port, family, {.node = kOwnNode, .zone = "zone-a"});
 }
 
 TEST(ChooseEndpoints, LocalIsTheOwnNodeAndNothingElse) {
@@ -52,7 +52,7 @@ TEST(ChooseEndpoints, LocalIsTheOwnNodeAndNothingElse) {
 TEST(ChooseEndpoints, AnUnknownNodeIsNotTheOwnOneEvenIfThatHasNoName) {
     const EndpointSlice one = slice("s", "web", {endpoint("198.19.0.1", "")});
     const EndpointSlice* pointer = &one;
-    EXPECT_EQ(choose_endpoints({&pointer, 1}, {.port = 80}, IPV4, "").begin()->second.placement, BACKEND_REMOTE);
+    EXPECT_EQ(choose_endpoints({&pointer, 1}, {.port = 80}, IPV4, {}).begin()->second.placement, BACKEND_REMOTE);
 }
 
 TEST(ChooseEndpoints, EachSliceHasItsOwnNumberForANamedPort) {
@@ -115,25 +115,122 @@ TEST(SlicesOf, OtherProxiesAndHeadlessOnesAreIgnored) {
     EXPECT_TRUE(slices_of(snapshot, {"shop", "none"}).empty());
 }
 
-std::set<std::uint16_t> usable_ports(const ChosenEndpoints& endpoints) {
-    std::set<std::uint16_t> ports;
-    for (const BackendIdentity& identity : usable_endpoints(endpoints)) {
-        ports.insert(identity.port);
+// --- The Cluster set and the Local set
+
+using Names = std::set<std::string>;
+
+Names names(const std::set<BackendIdentity>& endpoints) {
+    Names result;
+    for (const BackendIdentity& identity : endpoints) {
+        result.insert(identity.address.to_string().substr(std::string("198.19.0.").size()));
     }
-    return ports;
+    return result;
 }
 
-TEST(UsableEndpoints, ReadyElseServingAndTerminating) {
-    const IpAddress address = ip("198.19.0.1");
-    ChosenEndpoints endpoints{{{address, 1}, {.state = BACKEND_READY}},
-                              {{address, 2}, {.state = BACKEND_SERVING_TERMINATING}},
-                              {{address, 3}, {.state = BACKEND_TERMINATING}},
-                              {{address, 4}, {.state = BACKEND_NOT_READY}}};
-    EXPECT_EQ(usable_ports(endpoints), std::set<std::uint16_t>{1});
-    endpoints.erase({address, 1});
-    EXPECT_EQ(usable_ports(endpoints), std::set<std::uint16_t>{2});
-    endpoints.erase({address, 2});
-    EXPECT_TRUE(usable_ports(endpoints).empty());
+// "198.19.0.LAST" on a node, in a state.
+Endpoint pod(int last, const std::string& on_node, backend_state state = BACKEND_READY) {
+    Endpoint result = endpoint("198.19.0." + std::to_string(last), on_node, state == BACKEND_READY);
+    result.terminating = state == BACKEND_TERMINATING || state == BACKEND_SERVING_TERMINATING;
+    result.serving = state == BACKEND_READY || state == BACKEND_SERVING_TERMINATING;
+    return result;
+}
+Endpoint zoned(Endpoint endpoint, std::vector<std::string> zones) {
+    endpoint.zone_hints = std::move(zones);
+    return endpoint;
+}
+Endpoint for_nodes(Endpoint endpoint, std::vector<std::string> nodes) {
+    endpoint.node_hints = std::move(nodes);
+    return endpoint;
+}
+Names cluster(const std::vector<Endpoint>& endpoints) { return names(cluster_set(choose({slice("s", "web", endpoints)}))); }
+Names local(const std::vector<Endpoint>& endpoints) { return names(local_set(choose({slice("s", "web", endpoints)}))); }
+
+constexpr backend_state kFinishing = BACKEND_SERVING_TERMINATING;
+
+TEST(ClusterSet, ReadyElseServingAndTerminating) {
+    std::vector<Endpoint> endpoints{pod(1, "node-b"), pod(2, "node-a", kFinishing), pod(3, "node-a", BACKEND_TERMINATING),
+                                    pod(4, "node-a", BACKEND_NOT_READY)};
+    EXPECT_EQ(cluster(endpoints), Names{"1"});
+    endpoints.erase(endpoints.begin());
+    EXPECT_EQ(cluster(endpoints), Names{"2"});
+    endpoints.erase(endpoints.begin());
+    EXPECT_TRUE(cluster(endpoints).empty());
+}
+
+TEST(LocalSet, ReadyHereElseServingAndTerminatingHere) {
+    std::vector<Endpoint> endpoints{pod(1, "node-a"), pod(2, "node-a", kFinishing), pod(3, "node-b"),
+                                    pod(4, "node-a", BACKEND_NOT_READY), pod(5, "node-a", BACKEND_TERMINATING)};
+    EXPECT_EQ(local(endpoints), Names{"1"});
+    endpoints.erase(endpoints.begin());
+    EXPECT_EQ(local(endpoints), Names{"2"}) << "although a ready one is elsewhere";
+    EXPECT_EQ(cluster(endpoints), Names{"3"});
+    endpoints.erase(endpoints.begin());
+    EXPECT_TRUE(local(endpoints).empty());
+}
+
+TEST(LocalSet, HintsDoNotCount) {
+    EXPECT_EQ(local({zoned(pod(1, "node-a"), {"zone-b"}), zoned(pod(2, "node-b"), {"zone-a"})}), Names{"1"});
+}
+
+struct HintCase {
+    const char* name;
+    std::vector<Endpoint> endpoints;
+    Names expected;
+};
+void PrintTo(const HintCase& hints, std::ostream* out) { *out << hints.name; }
+
+class TopologyFilter : public testing::TestWithParam<HintCase> {};
+
+TEST_P(TopologyFilter, IsObeyed) { EXPECT_EQ(cluster(GetParam().endpoints), GetParam().expected); }
+
+// node-a, which is in zone-a, is the own node.
+INSTANTIATE_TEST_SUITE_P(
+    Hints, TopologyFilter,
+    testing::Values(
+        HintCase{"zones", {zoned(pod(1, "node-b"), {"zone-a"}), zoned(pod(2, "node-c"), {"zone-b"})}, {"1"}},
+        HintCase{"several_zones", {zoned(pod(1, "node-b"), {"zone-b", "zone-a"}), zoned(pod(2, "node-c"), {"zone-b"})}, {"1"}},
+        HintCase{"one_without_a_zone", {zoned(pod(1, "node-b"), {"zone-a"}), pod(2, "node-c")}, {"1", "2"}},
+        HintCase{"no_match_of_the_zone",
+                 {zoned(pod(1, "node-b"), {"zone-b"}), zoned(pod(2, "node-c"), {"zone-c"})},
+                 {"1", "2"}},
+        HintCase{"nodes", {for_nodes(pod(1, "node-a"), {"node-a"}), for_nodes(pod(2, "node-b"), {"node-b"})}, {"1"}},
+        HintCase{"no_match_of_the_node_falls_back_to_zones",
+                 {zoned(for_nodes(pod(1, "node-b"), {"node-b"}), {"zone-a"}),
+                  zoned(for_nodes(pod(2, "node-c"), {"node-c"}), {"zone-b"})},
+                 {"1"}},
+        HintCase{"one_without_a_node_falls_back_to_zones",
+                 {zoned(for_nodes(pod(1, "node-a"), {"node-a"}), {"zone-a"}), zoned(pod(2, "node-b"), {"zone-a"}),
+                  zoned(pod(3, "node-c"), {"zone-b"})},
+                 {"1", "2"}},
+        HintCase{"nodes_before_zones",
+                 {zoned(for_nodes(pod(1, "node-a"), {"node-a"}), {"zone-b"}),
+                  zoned(for_nodes(pod(2, "node-b"), {"node-b"}), {"zone-a"})},
+                 {"1"}},
+        HintCase{"only_ready_ones_have_to_have_hints",
+                 {zoned(pod(1, "node-b"), {"zone-a"}), zoned(pod(2, "node-b"), {"zone-b"}),
+                  pod(3, "node-c", BACKEND_NOT_READY), pod(4, "node-c", kFinishing)},
+                 {"1"}},
+        HintCase{"the_match_has_to_be_ready",
+                 {zoned(pod(1, "node-b", kFinishing), {"zone-a"}), zoned(pod(2, "node-b"), {"zone-b"})},
+                 {"2"}},
+        HintCase{"the_fallback_ignores_them",
+                 {zoned(pod(1, "node-b", kFinishing), {"zone-a"}), zoned(pod(2, "node-b", kFinishing), {"zone-b"})},
+                 {"1", "2"}}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(ClusterSet, AnUnknownZoneObeysNoHints) {
+    const EndpointSlice one = slice("s", "web", {zoned(pod(1, "node-b"), {"zone-a"}), zoned(pod(2, "node-b"), {""})});
+    const EndpointSlice* pointer = &one;
+    EXPECT_EQ(names(cluster_set(choose_endpoints({&pointer, 1}, {.port = 80}, IPV4, {.node = kOwnNode, .zone = {}}))),
+              (Names{"1", "2"}));
+}
+
+TEST(ClusterSet, EachFamilyHasHintsOfItsOwn) {
+    EndpointSlice six = slice("s6", "web", {endpoint("2001:db8::1", "node-b")});
+    six.family = IPV6;
+    const EndpointSlice four = slice("s4", "web", {zoned(pod(1, "node-b"), {"zone-a"}), zoned(pod(2, "node-c"), {"zone-b"})});
+    EXPECT_EQ(names(cluster_set(choose({four, six}))), Names{"1"});
+    EXPECT_EQ(cluster_set(choose({four, six}, {.port = 80}, IPV6)).size(), 1U);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/model/ip_address.h"
 
+#include "agent/model/ip_prefix.h"
+
 #include <gtest/gtest.h>
 
 namespace shunt {
@@ -55,6 +57,26 @@ TEST(IpAddress, RefusesWhatIsNone) {
           "aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa"sv}) {
         EXPECT_FALSE(IpAddress::parse(text)) << text;
     }
+}
+
+TEST(IpPrefix, IsAnAddressAndALength) {
+    EXPECT_EQ(IpPrefix::parse("192.0.2.7/24")->to_string(), "192.0.2.0/24") << "bits beyond the length are cleared";
+    EXPECT_EQ(IpPrefix::parse("192.0.2.7/30")->to_string(), "192.0.2.4/30");
+    EXPECT_EQ(IpPrefix::parse("0.0.0.0/0")->to_string(), "0.0.0.0/0");
+    EXPECT_EQ(IpPrefix::parse("2001:db8:ffff::1/33")->to_string(), "2001:db8:8000::/33");
+    EXPECT_EQ(IpPrefix::parse("2001:db8::1/128")->to_string(), "2001:db8::1/128");
+    for (const char* wrong : {"", "192.0.2.0", "192.0.2.0/", "192.0.2.0/33", "192.0.2.0/-1", "192.0.2.0/ 8", "192.0.2.0/8x",
+                              "2001:db8::/129", "/8", "192.0.2/24", "anywhere"}) {
+        EXPECT_FALSE(IpPrefix::parse(wrong)) << wrong;
+    }
+}
+
+TEST(IpPrefix, ContainsAddressesOfItsFamily) {
+    const IpPrefix four = *IpPrefix::parse("192.0.2.128/25");
+    EXPECT_TRUE(four.contains(*IpAddress::parse("192.0.2.255")));
+    EXPECT_FALSE(four.contains(*IpAddress::parse("192.0.2.127")));
+    EXPECT_FALSE(IpPrefix::parse("0.0.0.0/0")->contains(*IpAddress::parse("2001:db8::1")));
+    EXPECT_TRUE(IpPrefix::parse("2001:db8::/32")->contains(*IpAddress::parse("2001:db8:1::1")));
 }
 
 }  // namespace

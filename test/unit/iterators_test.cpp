@@ -56,7 +56,7 @@ TEST_F(IteratorsTest, Services) {
                      "1      shop                 orders                           8080  TCP   4    NodePort     32001     10     served",
                      "2      shop                 orders                           8080  TCP   6    NodePort     32001     10     served",
                      "3      shop                 policy                           8080  TCP   4    NodePort     32001     0      "
-                     "left to the stack: externalTrafficPolicy Local"}));
+                     "left to the stack: another has its frontend"}));
 }
 
 TEST_F(IteratorsTest, Frontends) {

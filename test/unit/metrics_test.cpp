@@ -40,14 +40,18 @@ TEST(DatapathMetrics, EventsAreNamedByKindAndReason) {
     facts.events[FORWARDED_LOCAL_REQUEST] = 12;
     facts.events[FLOW_EVICTED] = 3;
     facts.events[HANDED_TO_TC] = 4;
-    facts.events[PASSED_NO_ENDPOINTS] = 5;
+    facts.events[PASSED_NO_FLOW] = 5;
+    facts.events[ANSWERED_RESET] = 6;
+    facts.events[DROP_NO_LOCAL_ENDPOINT] = 7;
     facts.events[DROP_SNAT_PORTS_EXHAUSTED] = 1'234'567'890;
     const std::string text = text_of(facts);
     EXPECT_THAT(text, HasSubstr("# TYPE shunt_packets_dropped_total counter\n"));
     EXPECT_THAT(text, HasSubstr("shunt_packets_forwarded_total{path=\"local_request\"} 12\n"));
     EXPECT_THAT(text, HasSubstr("shunt_flow_events_total{event=\"evicted\"} 3\n"));
     EXPECT_THAT(text, HasSubstr("shunt_flow_events_total{event=\"handed_to_tc\"} 4\n"));
-    EXPECT_THAT(text, HasSubstr("shunt_packets_passed_total{reason=\"no_endpoints\"} 5\n"));
+    EXPECT_THAT(text, HasSubstr("shunt_packets_passed_total{reason=\"no_flow\"} 5\n"));
+    EXPECT_THAT(text, HasSubstr("shunt_packets_answered_total{answer=\"reset\"} 6\n"));
+    EXPECT_THAT(text, HasSubstr("shunt_packets_dropped_total{reason=\"no_local_endpoint\"} 7\n"));
     EXPECT_THAT(text, HasSubstr("shunt_packets_dropped_total{reason=\"snat_ports_exhausted\"} 1234567890\n"));
     EXPECT_THAT(text, HasSubstr("shunt_packets_dropped_total{reason=\"ttl_exceeded\"} 0\n"));
 }
@@ -56,8 +60,9 @@ TEST(DatapathMetrics, AServicePortIsOneSeriesForBothFamilies) {
     DatapathFacts facts;
     facts.services = {{3, make_service("web", IPV4)},
                       {4, make_service("web", IPV6, SERVED, 0)},
-                      {5, make_service("left", IPV4, LEFT_POLICY_LOCAL)}};
-    facts.service_counts = {{3, {.flows_opened = 10, .drops = 1}}, {4, {.flows_opened = 5, .drops = 2}}};
+                      {5, make_service("left", IPV4, LEFT_FRONTEND_TAKEN)}};
+    facts.service_counts = {{3, {.flows_opened = 10, .drops = 1, .rescued = 4, .skipped = 0}},
+                            {4, {.flows_opened = 5, .drops = 2, .rescued = 1, .skipped = 8}}};
     facts.use.by_service = {{3, 7}, {4, 2}};
     facts.use.fullest_backend = {{3, 6}, {4, 90}};
     facts.use.flows = {{{IPV4, FLOW_HALF_OPEN}, 7}, {{IPV6, FLOW_ESTABLISHED}, 2}};
@@ -67,6 +72,8 @@ TEST(DatapathMetrics, AServicePortIsOneSeriesForBothFamilies) {
     EXPECT_THAT(text, HasSubstr("shunt_service_flows" + labels + " 9\n"));
     EXPECT_THAT(text, HasSubstr("shunt_service_flows_opened_total" + labels + " 15\n"));
     EXPECT_THAT(text, HasSubstr("shunt_service_drops_total" + labels + " 3\n"));
+    EXPECT_THAT(text, HasSubstr("shunt_service_rescued_total" + labels + " 5\n"));
+    EXPECT_THAT(text, HasSubstr("shunt_service_skipped_total" + labels + " 8\n"));
     EXPECT_THAT(text, HasSubstr("shunt_service_snat_ports_in_use" + labels + " 90\n"));
     EXPECT_THAT(text, HasSubstr("shunt_snat_ports_in_use 90\n"));
     EXPECT_THAT(text, HasSubstr("shunt_services{treatment=\"served\"} 1\n"));

@@ -26,6 +26,7 @@ namespace shunt {
 
 void PrintTo(const NetworkChange& change, std::ostream* out) {
     *out << (change.routes_moved ? "routes_moved " : "") << (change.devices_changed ? "devices_changed " : "")
+         << (change.addresses_changed ? "addresses_changed " : "")
          << (change.neighbours_lost ? "neighbours_lost " : "") << (change.overrun ? "overrun" : "");
 }
 
@@ -234,7 +235,13 @@ TEST_F(Monitored, TellsWhatMattersFromWhatDoesNot) {
     EXPECT_EQ(after("ip nexthop add id 5 via 198.18.0.1 dev eth0"), routes);
     EXPECT_EQ(after("ip -6 route add 2001:db8:7::/64 via 2001:db8::1"), routes);
     EXPECT_EQ(after("ip link set eth0 mtu 1400"), both);
-    EXPECT_EQ(after("ip addr add 198.18.0.31/24 dev eth0"), both);
+    EXPECT_EQ(after("ip addr add 198.18.0.31/24 dev eth0"),
+              (NetworkChange{.routes_moved = true, .devices_changed = true, .addresses_changed = true}));
+    EXPECT_TRUE(after("ip addr add 198.18.0.32/32 dev lo").addresses_changed);
+    const auto addresses = device_addresses();
+    ASSERT_TRUE(addresses) << addresses.error().message();
+    EXPECT_TRUE(addresses->contains(ip("198.18.0.31")) && addresses->contains(ip("198.18.0.32")));
+    EXPECT_FALSE(addresses->contains(ip("127.0.0.1")));
     EXPECT_EQ(after("ip route add default via 198.18.0.1 table 1002"), both);
     EXPECT_TRUE(
         after("ip link add vx0 type vxlan id 7 dstport 4789 local 198.18.0.21; ip link set vx0 up").devices_changed);
@@ -247,7 +254,7 @@ TEST_F(Monitored, RecoversFromLostEvents) {
         "exit $status");
     const auto change = monitor->on_readable();
     ASSERT_TRUE(change) << change.error().message();
-    EXPECT_TRUE(change->overrun && change->routes_moved && change->devices_changed);
+    EXPECT_TRUE(change->overrun && change->routes_moved && change->devices_changed && change->addresses_changed);
     EXPECT_EQ(after("ip route add 198.18.7.0/24 via 198.18.0.1"), NetworkChange{.routes_moved = true});
     EXPECT_FALSE(after("ip rule add from 198.19.3.4 lookup main").any()) << "what was lost is known again";
 }

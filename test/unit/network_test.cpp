@@ -28,6 +28,8 @@ constexpr NetworkChange NOTHING{};
 constexpr NetworkChange ROUTES{.routes_moved = true};
 constexpr NetworkChange DEVICES{.devices_changed = true};
 constexpr NetworkChange BOTH{.routes_moved = true, .devices_changed = true};
+constexpr NetworkChange ADDRESSES{.addresses_changed = true};
+constexpr NetworkChange ALL{.routes_moved = true, .devices_changed = true, .addresses_changed = true};
 
 IpAddress ip(const char* text) {
     return IpAddress::parse(text).value();
@@ -137,13 +139,23 @@ TEST_F(Judging, NewLinksCountWhenTheyMayBecomeExternal) {
 
 TEST_F(Judging, AddressCountsWhenItChanged) {
     AddressMessage address{.ifindex = ETH0, .address = ip("2001:db8::21"), .prefix = 64, .flags = IFA_F_TENTATIVE};
-    EXPECT_EQ(judge.judge(address), BOTH);
+    EXPECT_EQ(judge.judge(address), ALL);
     address.flags = 0;
-    EXPECT_EQ(judge.judge(address), BOTH);
+    EXPECT_EQ(judge.judge(address), ALL);
     EXPECT_EQ(judge.judge(address), NOTHING) << "a router advertisement prolonged it";
-    EXPECT_EQ(judge.judge(deleted(address)), BOTH);
-    EXPECT_EQ(judge.judge(AddressMessage{.ifindex = POD, .address = ip("198.19.3.1")}), NOTHING);
-    EXPECT_EQ(judge.judge(AddressMessage{.ifindex = 9, .address = ip("198.18.0.21")}), BOTH) << "a node address";
+    EXPECT_EQ(judge.judge(deleted(address)), ALL);
+    EXPECT_EQ(judge.judge(AddressMessage{.ifindex = POD, .address = ip("198.19.3.1")}), ADDRESSES);
+    EXPECT_EQ(judge.judge(AddressMessage{.ifindex = POD, .address = ip("fe80::1")}), NOTHING) << "each pod's device has one";
+    EXPECT_EQ(judge.judge(AddressMessage{.ifindex = 9, .address = ip("198.18.0.21")}), ALL) << "a node address";
+}
+
+TEST(DeviceAddresses, LoopbackAndLinkLocalOnesAreNobodysToDial) {
+    for (const char* address : {"127.0.0.1", "127.255.0.1", "169.254.1.1", "::1", "fe80::1", "febf::1"}) {
+        EXPECT_TRUE(is_loopback_or_link_local(ip(address))) << address;
+    }
+    for (const char* address : {"128.0.0.1", "169.253.1.1", "10.0.0.1", "::2", "fec0::1", "fd00::1"}) {
+        EXPECT_FALSE(is_loopback_or_link_local(ip(address))) << address;
+    }
 }
 
 TEST_F(Judging, NeighbourCountsWhenItsMacIsAnother) {

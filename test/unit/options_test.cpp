@@ -89,6 +89,16 @@ TEST(AgentOptions, EverythingGiven) {
     EXPECT_TRUE(options.log_json);
 }
 
+TEST(AgentOptions, WhereNodePortsAreServedAndWherePodsAre) {
+    EXPECT_EQ(parsed({}).node_port_addresses.to_string(), "primary");
+    EXPECT_TRUE(parsed({}).cluster_ranges.empty());
+    EXPECT_EQ(parsed({"--nodeport-addresses", "all"}).node_port_addresses.to_string(), "all");
+    const AgentOptions options =
+        parsed({"--nodeport-addresses", "198.18.0.0/24, 2001:db8::/32", "--cluster-cidr=198.19.0.0/16,2001:db8:1::/48"});
+    EXPECT_EQ(options.node_port_addresses.to_string(), "198.18.0.0/24,2001:db8::/32");
+    EXPECT_EQ(options.cluster_ranges, (std::vector{*IpPrefix::parse("198.19.0.0/16"), *IpPrefix::parse("2001:db8:1::/48")}));
+}
+
 TEST(AgentOptions, NodeNameComesFromTheEnvironmentBeforeTheHost) {
     setenv("NODE_NAME", "from-environment", 1);
     EXPECT_EQ(parsed({}).node_name, "from-environment");
@@ -165,8 +175,13 @@ TEST(AgentOptions, SnatPorts) {
 }
 
 TEST(AgentOptions, WhatIsNotThereYetSaysSo) {
-    EXPECT_EQ(refused({"--nodeport-addresses", "all"}),
-              "--nodeport-addresses all is not served yet, only primary: the Node's InternalIPs");
+    EXPECT_EQ(refused({"--nodeport-addresses", "198.18.0.0/24,every"}),
+              "--nodeport-addresses 198.18.0.0/24,every: 'every' is neither primary nor all, and no CIDR like 198.18.0.0/24 or "
+              "2001:db8::/32");
+    EXPECT_EQ(refused({"--nodeport-addresses", ""}),
+              "--nodeport-addresses : '' is neither primary nor all, and no CIDR like 198.18.0.0/24 or 2001:db8::/32");
+    EXPECT_EQ(refused({"--cluster-cidr", "198.19.0.0/16,198.19.0.1"}),
+              "--cluster-cidr 198.19.0.0/16,198.19.0.1: '198.19.0.1' is no CIDR like 198.18.0.0/24 or 2001:db8::/32");
 }
 
 TEST(AgentOptions, XdpChainNeedsXdp) {

@@ -24,8 +24,11 @@
 #include "maps/flow.h"
 #include "maps/flow_place.h"
 #include "maps/frontend.h"
+#include "maps/affinity.h"
 #include "maps/service.h"
 #include "maps/slot.h"
+#include "maps/source_range.h"
+#include "maps/unanswered.h"
 
 namespace shunt {
 namespace {
@@ -50,6 +53,7 @@ service make_service(const char* name, address_family family, service_treatment 
     value.protocol = TCP;
     value.type = SERVICE_NODE_PORT;
     value.treatment = treatment;
+    value.external_policy = POLICY_CLUSTER;
     value.port = 8080;
     value.node_port = 32001;
     value.slice = SERVICE_SLICE(0, slots);
@@ -110,11 +114,16 @@ void PinnedNode::make_maps() {
         {"service_counters", BPF_MAP_TYPE_PERCPU_HASH, 4, sizeof(service_counters), 64},
         {"control", BPF_MAP_TYPE_ARRAY, 4, sizeof(control), 1},
         {"agent_state", BPF_MAP_TYPE_ARRAY, 4, sizeof(agent_state), 1},
+        {"source_ranges", BPF_MAP_TYPE_LPM_TRIE, sizeof(source_range_key), sizeof(source_range), 16},
+        {"affinity", BPF_MAP_TYPE_LRU_HASH, sizeof(affinity_key), sizeof(affinity), 16},
+        {"unanswered", BPF_MAP_TYPE_LRU_HASH, sizeof(unanswered_key), sizeof(unanswered), 16},
     };
     for (const auto& map : maps) {
         // As the agent's: mapped, or not preallocated.
         const bool is_mapped = map.type == BPF_MAP_TYPE_ARRAY && std::string_view(map.name) != "agent_state";
-        LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = is_mapped ? __u32{BPF_F_MMAPABLE} : 0U);
+        LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = is_mapped                            ? __u32{BPF_F_MMAPABLE}
+                                                              : map.type == BPF_MAP_TYPE_LPM_TRIE ? __u32{BPF_F_NO_PREALLOC}
+                                                                                                   : 0U);
         Fd fd(bpf_map_create(map.type, map.name, static_cast<__u32>(map.key), static_cast<__u32>(map.value), map.entries,
                              &options));
         ASSERT_TRUE(fd) << map.name << ": " << std::strerror(errno);
@@ -186,11 +195,11 @@ void PinnedNode::fill() {
 
     const std::uint32_t ids[] = {0, 1, 2, 3};
     const service services[] = {make_service("orders", IPV4, SERVED, 10), make_service("orders", IPV6, SERVED, 10),
-                                make_service("policy", IPV4, LEFT_POLICY_LOCAL, 0)};
+                                make_service("policy", IPV4, LEFT_FRONTEND_TAKEN, 0)};
     for (int i = 0; i < 3; i++) {
         put("services", &ids[i + 1], &services[i]);
         std::vector<service_counters> counts(libbpf_num_possible_cpus());
-        counts[0] = {static_cast<__u64>(1000 * (i + 1)), static_cast<__u64>(i)};
+        counts[0] = {static_cast<__u64>(1000 * (i + 1)), static_cast<__u64>(i), static_cast<__u64>(i), 0};
         put("service_counters", &ids[i + 1], counts.data());
     }
     const struct {

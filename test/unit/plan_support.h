@@ -23,6 +23,10 @@ inline IpAddress ip(const std::string& text) {
     return IpAddress::parse(text).value();
 }
 
+inline IpPrefix prefix(const std::string& text) {
+    return IpPrefix::parse(text).value();
+}
+
 inline Node node(const std::string& name, const std::vector<std::string>& addresses) {
     Node result{.name = {.name = name}};
     for (const std::string& address : addresses) {
@@ -76,7 +80,9 @@ public:
         return {.services = {services.begin(), services.end()},
                 .backends = {backends.begin(), backends.end()},
                 .frontends = {frontends.begin(), frontends.end()},
-                .slots = slots};
+                .source_ranges = {source_ranges.begin(), source_ranges.end()},
+                .slots = slots,
+                .vips = vips};
     }
     const service* find(const ServiceKey& key) const {
         const std::uint32_t id = id_of(key);
@@ -94,7 +100,12 @@ public:
     // What a client sees: from a frontend to the backends that may answer.
     using Answer = std::tuple<ServiceKey, frontend_kind, std::set<std::pair<BackendIdentity, backend_placement>>>;
     std::map<std::string, Answer> answers() const;  // by "198.18.0.21 30080 tcp"
+    // The same under externalTrafficPolicy Local, for clients from outside the cluster.
+    std::map<std::string, Answer> local_answers() const;
     std::map<ServiceKey, service_treatment> treatments() const;
+    // The prefixes of a service, CLUSTER_RANGES among them, as text.
+    std::set<std::string> ranges_of(std::uint32_t service) const;
+    std::set<std::string> whole_addresses() const;  // FRONTEND_ADDRESS
     using Listed =
         std::tuple<ServiceKey, BackendIdentity, backend_state, backend_placement, std::uint32_t, std::string>;
     std::set<Listed> listed_backends() const;
@@ -103,12 +114,18 @@ public:
     std::map<std::uint32_t, service> services;
     std::map<std::uint32_t, backend> backends;
     std::map<frontend_key, frontend, FrontendKeyLess> frontends;
+    std::map<source_range_key, source_range, SourceRangeKeyLess> source_ranges;
     std::vector<std::uint32_t> slots;
+    std::uint32_t vips = 0;
 
 private:
     void carry_out(const MapOperation& operation, std::uint64_t now_ns);
     void check_slice(std::uint32_t id, const service& value) const;
+    void check_ranges(std::uint32_t id, const service& value) const;
+    void check_addresses() const;
+    void enter_slice(std::uint64_t slice);
     void leave_slice(std::uint64_t slice, std::uint64_t now_ns);
+    std::map<std::string, Answer> answers_by(__u64 service::*slice) const;
 
     std::map<std::uint32_t, std::uint64_t> backend_left_ns_;
     std::vector<std::uint64_t> slot_left_ns_;
@@ -121,6 +138,7 @@ public:
     explicit Cluster(const MapLimits& limits = {.slots = 1 << 16}) : maps(limits), state(limits) {
         options.node_name = kOwnNode;
         options.prune = true;
+        options.device_addresses.emplace();
         options.now_ns = 1'000'000'000'000;
     }
     template <typename Object>

@@ -52,11 +52,19 @@ private:
         if (below(2) != 0) {
             addresses.push_back("198.18.0.2" + std::to_string(2 + below(2)));
         }
-        put(node(kOwnNode, addresses));
+        Node changed = node(kOwnNode, addresses);
+        changed.zone = std::array{"", "zone-a", "zone-b"}[below(3)];
+        put(changed);
+        options.device_addresses->clear();
+        for (const char* address : {"198.51.100.1", "198.51.100.11", "198.51.100.22", "2001:db8:f::1"}) {
+            if (below(2) != 0) {
+                options.device_addresses->insert(ip(address));
+            }
+        }
         if (below(8) == 0) {
             remove_node(snapshot, kOwnNode, change);
             plan();
-            put(node(kOwnNode, addresses));
+            put(changed);
         }
     }
 
@@ -79,8 +87,15 @@ private:
         if (below(2) != 0) {
             changed.ingress_ips.push_back(ip("198.51.100." + std::to_string(10 * pool + below(3) + 1)));
         }
-        changed.external_traffic_policy = below(8) == 0 ? TrafficPolicy::local : TrafficPolicy::cluster;
-        changed.client_ip_affinity = below(8) == 0;
+        changed.external_traffic_policy = below(3) == 0 ? TrafficPolicy::local : TrafficPolicy::cluster;
+        changed.affinity_timeout_s = below(8) == 0 ? 10800 : 0;
+        for (unsigned i = below(3) * below(3); i != 0; --i) {
+            changed.source_ranges.push_back(prefix(std::array{"192.0.2.0/24", "198.51.100.0/24", "203.0.113.7/32", "0.0.0.0/0",
+                                                              "2001:db8::/32", "2001:db8:7::/48"}[below(6)]));
+        }
+        if (below(8) == 0) {
+            changed.unreadable_source_ranges = {"anywhere"};
+        }
         put(changed);
     }
 
@@ -97,6 +112,12 @@ private:
                                     std::array{"node-a", "node-b", "node-c", ""}[below(4)], below(4) != 0);
             one.terminating = below(4) == 0;
             one.serving = below(3) != 0;
+            if (below(6) != 0) {
+                one.zone_hints = {std::array{"zone-a", "zone-b"}[below(2)]};
+            }
+            if (below(6) != 0) {
+                one.node_hints = {std::array{"node-a", "node-b"}[below(2)]};
+            }
             changed.endpoints.push_back(one);
         }
         put(changed);
@@ -129,8 +150,15 @@ TEST(PlannerRandom, StepByStepEqualsFromScratch) {
             }
             Cluster fresh;
             fresh.snapshot = cluster.snapshot;
+            fresh.options.device_addresses = cluster.options.device_addresses;
             fresh.plan();
             EXPECT_EQ(cluster.maps.answers(), fresh.maps.answers()) << "seed " << seed << " run " << run;
+            EXPECT_EQ(cluster.maps.local_answers(), fresh.maps.local_answers()) << "seed " << seed << " run " << run;
+            EXPECT_EQ(cluster.maps.whole_addresses(), fresh.maps.whole_addresses()) << "seed " << seed << " run " << run;
+            for (const auto& [key, record] : cluster.state.services) {
+                EXPECT_EQ(cluster.maps.ranges_of(record.id), fresh.maps.ranges_of(fresh.maps.id_of(key)));
+                EXPECT_EQ(cluster.maps.find(key)->source_ranges, fresh.maps.find(key)->source_ranges);
+            }
             EXPECT_EQ(cluster.maps.treatments(), fresh.maps.treatments()) << "seed " << seed << " run " << run;
             EXPECT_EQ(cluster.maps.listed_backends(), fresh.maps.listed_backends()) << "seed " << seed;
             EXPECT_EQ(cluster.state.slices.in_use(), fresh.state.slices.in_use());
@@ -152,7 +180,8 @@ void check_contested(const Cluster& cluster) {
             EXPECT_EQ(cluster.maps.frontends.at(held).service, record.id);
         }
     }
-    EXPECT_EQ(cluster.maps.frontends.size(), cluster.state.owners.size());
+    EXPECT_EQ(cluster.maps.frontends.size(), cluster.state.owners.size() + cluster.maps.whole_addresses().size());
+    EXPECT_EQ(cluster.maps.source_ranges.size(), cluster.state.range_count);
 }
 
 TEST(PlannerRandom, ContestedFrontendsAreHeldByOneService) {
@@ -179,7 +208,7 @@ TEST(PlannerRandom, ContestedFrontendsAreHeldByOneService) {
 TEST(PlannerRandom, SmallMapsNeverOverflow) {
     const unsigned seed = first_seed();
     for (unsigned run = 0; run < 5 && !testing::Test::HasFailure(); ++run) {
-        RandomCluster cluster(seed + run, true, {.services = 9, .backends = 40, .frontends = 14, .slots = 3000});
+        RandomCluster cluster(seed + run, true, {.services = 9, .backends = 40, .frontends = 18, .slots = 3500, .source_ranges = 8});
         for (int step = 0; step < 60 && !testing::Test::HasFailure(); ++step) {
             for (unsigned changes = cluster.below(4); changes-- != 0;) {
                 cluster.change_something();

@@ -77,8 +77,9 @@ TEST_F(PlannerTest, LoadBalancerHasNodePortIngressAndExternalAddresses) {
     for (const auto& [key, value] : maps.frontends) {
         kinds[key.port].insert(value.kind);
     }
-    EXPECT_EQ(maps.frontends.size(), 3U);
+    EXPECT_EQ(maps.frontends.size(), 4U);
     EXPECT_EQ(maps.frontends.at(frontend_at("203.0.113.10", 80)).kind, FRONTEND_LOAD_BALANCER);
+    EXPECT_EQ(maps.frontends.at(frontend_at("203.0.113.10", 0, ANY_PROTOCOL)).kind, FRONTEND_ADDRESS);
     EXPECT_EQ(maps.frontends.at(frontend_at("203.0.113.20", 80)).kind, FRONTEND_EXTERNAL_IP);
     EXPECT_EQ(maps.frontends.at(frontend_at("198.18.0.21", 30080)).kind, FRONTEND_NODE_PORT);
 
@@ -140,45 +141,13 @@ TEST_F(PlannerTest, HeadlessExternalNameAndOtherProxiesAreNotRecorded) {
     EXPECT_TRUE(maps.services.empty());
 }
 
-TEST_F(PlannerTest, WhatIsNotServedYetLosesItsFrontendsAndGetsThemBack) {
-    const std::tuple<service_treatment, std::string, void (*)(Service&)> cases[] = {
-        {LEFT_POLICY_LOCAL, "externalTrafficPolicy Local is not served yet",
-         [](Service& web) { web.external_traffic_policy = TrafficPolicy::local; }},
-        {LEFT_SESSION_AFFINITY, "sessionAffinity ClientIP is not served yet",
-         [](Service& web) { web.client_ip_affinity = true; }},
-        {LEFT_SOURCE_RANGES, "loadBalancerSourceRanges are not served yet",
-         [](Service& web) {
-             web.type = ServiceType::load_balancer;
-             web.source_ranges = {"192.0.2.0/24"};
-         }},
-    };
-    put_web();
-    plan();
-    for (const auto& [expected, words, change_web] : cases) {
-        Service web = node_port_service("web", 30080);
-        change_web(web);
-        put(web);
-        const Plan left = plan();
-        EXPECT_EQ(treatment(kWeb), expected);
-        EXPECT_TRUE(maps.frontends.empty());
-        EXPECT_TRUE(maps.backends.empty());
-        EXPECT_EQ(left.warnings, std::vector<std::string>{"shop/web:80 is left to the stack: " + words});
-        web.external_ips = {ip("203.0.113.20")};
-        put(web);
-        EXPECT_TRUE(plan().warnings.empty()) << "said once";
-        put(node_port_service("web", 30080));
-        plan();
-        EXPECT_EQ(maps.answers().size(), 1U);
-        EXPECT_EQ(maps.backends.size(), 2U);
-    }
-}
-
 TEST_F(PlannerTest, SourceRangesOfANodePortServiceMeanNothing) {
     Service web = node_port_service("web", 30080);
-    web.source_ranges = {"192.0.2.0/24"};
+    web.source_ranges = {prefix("192.0.2.0/24")};
     put(web);
     plan();
-    EXPECT_EQ(treatment(kWeb), SERVED);
+    EXPECT_EQ(maps.find(kWeb)->source_ranges, 0U);
+    EXPECT_TRUE(maps.source_ranges.empty());
 }
 
 TEST_F(PlannerTest, NoUsableEndpointKeepsTheFrontend) {
@@ -299,19 +268,24 @@ TEST_F(PlannerTest, HolderKeepsItsFrontendAndTheOtherTakesOverInOneStep) {
 }
 
 TEST_F(PlannerTest, WaiterTakesOverWhenTheHolderIsNoLongerServed) {
+    options.snat_addresses = {ip("198.18.0.21")};
     put(external("a", {"203.0.113.1"}));
     put(external("b", {"203.0.113.1"}));
     put(slice("b-1", "b", {endpoint("198.19.0.1", "node-a")}));
     plan();
-    Service local = external("a", {"203.0.113.1"});
-    local.external_traffic_policy = TrafficPolicy::local;
-    put(local);
+    Service clashing = external("a", {"203.0.113.1"});
+    clashing.type = ServiceType::node_port;
+    clashing.ports.front().node_port = 20000;
+    put(clashing);
     const Plan handed_over = plan();
-    EXPECT_EQ(treatment(kA), LEFT_POLICY_LOCAL);
+    EXPECT_EQ(treatment(kA), LEFT_SNAT_PORT_CLASH);
     EXPECT_EQ(std::get<0>(maps.answers().at("203.0.113.1 80 tcp")), kB);
     EXPECT_EQ(count<DeleteFrontend>(handed_over), 0U);
     // The one that lost it is rewritten only when nothing points at it.
     EXPECT_EQ(std::get<PutService>(handed_over.operations.back()).id, maps.id_of(kA));
+    put(external("a", {"203.0.113.2"}));
+    plan();
+    EXPECT_EQ(treatment(kA), SERVED);
 }
 
 TEST_F(PlannerTest, FrontendsSwapWithinOneChange) {
@@ -368,7 +342,10 @@ TEST_P(PlannerFullMapTest, LeavesTheServiceToTheStackAndRetriesOnItsNextChange) 
     Cluster cluster(GetParam().limits);
     cluster.put(node("node-a", {"198.18.0.21"}));
     for (std::string name : {"a", "b"}) {
-        cluster.put(node_port_service(name, name == "a" ? 30001 : 30002));
+        Service service = node_port_service(name, name == "a" ? 30001 : 30002);
+        service.type = ServiceType::load_balancer;
+        service.source_ranges = {prefix("192.0.2.0/24"), prefix("198.51.100.0/24")};
+        cluster.put(service);
         cluster.put(slice(name + "-1", name, {endpoint("198.19.0.1", "node-a"), endpoint("198.19.0.2", "node-b")}));
     }
     const Plan first = cluster.plan();
@@ -391,7 +368,8 @@ INSTANTIATE_TEST_SUITE_P(Each, PlannerFullMapTest,
                          testing::Values(FullMap{"services", {.services = 1, .slots = 4096}},
                                          FullMap{"backends", {.backends = 3, .slots = 4096}},
                                          FullMap{"frontends", {.frontends = 1, .slots = 4096}},
-                                         FullMap{"slots", {.slots = 251}}),
+                                         FullMap{"slots", {.slots = 251}},
+                                         FullMap{"source_ranges", {.slots = 4096, .source_ranges = 2}}),
                          [](const auto& info) { return info.param.name; });
 
 TEST(SlicePool, MergesNeighboursAndRests) {

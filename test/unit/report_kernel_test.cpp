@@ -60,15 +60,16 @@ TEST_F(CommandsTest, ServicesTable) {
     EXPECT_EQ(outcome.out,
               "NAMESPACE  SERVICE      TYPE      FRONTENDS    POLICY   READY               FLOWS  OPENED  DROPS  NOTE\n"
               "shop       orders:8080  NodePort  *:32001/TCP  Cluster  IPv4 2/3, IPv6 1/1      3   3,000      1\n"
-              "shop       policy:8080  NodePort  -            Local    0/0                     0   3,000      2  left to the stack: "
-              "externalTrafficPolicy Local is not served yet\n");
+              "shop       policy:8080  NodePort  -            Cluster  0/0                     0   3,000      2  left to the stack: "
+              "another Service has one of its frontends\n");
 }
 
 TEST_F(CommandsTest, ServicesInDetail) {
     const std::string expected =
         "shop/orders:8080/TCP   NodePort   externalTrafficPolicy Cluster\n"
         "Frontends   *:32001 (198.18.0.21, 2001:db8::21)\n"
-        "Flows       3 now, 3,000 opened, 1 drops\n"
+        "Flows       3 now, 3,000 opened, 1 drops, 1 rescued (the SYN was sent again and went to another backend), 0 passed over "
+        "a backend that does not answer\n"
         "BACKEND                 NODE    STATE      SHARE  FLOWS  NOTE\n"
         "198.18.10.11:8080       here    ready        60%      1\n"
         "198.18.20.11:8080       node-b  ready        40%      1\n"
@@ -134,9 +135,9 @@ TEST_F(CommandsTest, Counters) {
     EXPECT_EQ(events[0].at("count").to_number<std::uint64_t>(), 600 * cpus);
     EXPECT_EQ(run_json(counters_command, {"--all"}).at("events").as_array().size(), std::size_t{EVENT_COUNT});
     EXPECT_EQ(run(counters_command, {"--service"}).out,
-              "SERVICE           FLOWS-OPENED  DROPS\n"
-              "shop/orders:8080         3,000      1\n"
-              "shop/policy:8080         3,000      2\n");
+              "SERVICE           FLOWS-OPENED  DROPS  RESCUED  SKIPPED\n"
+              "shop/orders:8080         3,000      1        1        0\n"
+              "shop/policy:8080         3,000      2        2        0\n");
 }
 
 // As a closed pipe: takes one table and no more.

@@ -75,6 +75,7 @@ TEST(Events, EachDropHasMeaningCauseAndNextStep) {
     EXPECT_EQ(event_texts()[DROP_FLOW_TABLE_FULL].name, "DROP_FLOW_TABLE_FULL");
     for (const EventText& text : event_texts()) {
         EXPECT_FALSE(text.meaning.empty()) << text.name;
+        EXPECT_NE(word(text.kind), "?") << text.name;
         if (text.kind == EVENT_DROPPED) {
             EXPECT_FALSE(text.cause.empty()) << text.name;
             EXPECT_FALSE(text.next_step.empty()) << text.name;
@@ -95,6 +96,7 @@ service make_service(const char* name, address_family family, service_treatment 
     value.protocol = TCP;
     value.type = SERVICE_NODE_PORT;
     value.treatment = treatment;
+    value.external_policy = POLICY_CLUSTER;
     value.port = 8080;
     value.node_port = 32001;
     value.slice = SERVICE_SLICE(100, slots);
@@ -137,7 +139,7 @@ ServiceMaps two_families() {
                       {make_frontend("198.18.1.21", 32001), {1, FRONTEND_NODE_PORT}},
                       {make_frontend("2001:db8::21", 32001), {2, FRONTEND_NODE_PORT}},
                       {make_frontend("203.0.113.9", 8080), {1, FRONTEND_LOAD_BALANCER}}};
-    maps.counts = {{1, {10, 1}}, {2, {3, 0}}};
+    maps.counts = {{1, {10, 1, 2, 0}}, {2, {3, 0, 3, 4}}};
     maps.flows.by_service = {{1, 4}, {2, 2}};
     maps.flows.by_backend = {{2, 4}};
     return maps;
@@ -155,6 +157,12 @@ TEST(ServiceView, BothFamiliesAreOneRow) {
     EXPECT_EQ(row.flows, 6U);
     EXPECT_EQ(row.flows_opened, 13U);
     EXPECT_EQ(row.drops, 1U);
+    EXPECT_EQ(row.rescued, 5U);
+    EXPECT_EQ(row.skipped, 4U);
+    EXPECT_EQ(row.affinity_text(), "");
+    EXPECT_EQ(row.ranges_text(), "");
+    EXPECT_EQ(row.families[0].usable, 2U);
+    EXPECT_EQ(row.families[0].local, 0U);
     ASSERT_EQ(row.backends.size(), 4U);
     EXPECT_EQ(row.backends[0].at.to_string(), "192.0.2.10:8080");
     EXPECT_EQ(row.backends[0].flows, 4U);
@@ -165,20 +173,72 @@ TEST(ServiceView, BothFamiliesAreOneRow) {
 
 TEST(ServiceView, WhatIsLeftToTheStackSaysWhy) {
     ServiceMaps maps;
-    maps.services = {{1, make_service("policy", IPV4, LEFT_POLICY_LOCAL, 0)},
-                     {2, make_service("sticky", IPV4, LEFT_SESSION_AFFINITY, 0)},
+    maps.services = {{1, make_service("clash", IPV4, LEFT_SNAT_PORT_CLASH, 0)},
+                     {2, make_service("inner", IPV4, LEFT_NO_EXTERNAL_FRONTEND, 0)},
                      {3, make_service("half", IPV4, SERVED, 10)},
                      {4, make_service("half", IPV6, LEFT_FRONTEND_TAKEN, 0)}};
     maps.backends = {{1, make_backend(3, "192.0.2.20", BACKEND_READY, 10)}};
     const auto rows = join_services(maps);
     ASSERT_EQ(rows.size(), 3U);
-    EXPECT_EQ(rows[0].note(), "IPv6 left to the stack: another Service has one of its frontends");
-    EXPECT_TRUE(rows[0].is_served());
-    EXPECT_EQ(rows[1].policy(), "Local");
-    EXPECT_EQ(rows[1].note(), "left to the stack: externalTrafficPolicy Local is not served yet");
-    EXPECT_FALSE(rows[1].is_served());
-    EXPECT_FALSE(rows[1].lacks_endpoints());
-    EXPECT_EQ(rows[2].note(), "left to the stack: sessionAffinity ClientIP is not served yet");
+    EXPECT_EQ(rows[0].note(), "left to the stack: one of its frontends is a source address of this node with a port of the SNAT "
+                              "range; move that range with --snat-ports");
+    EXPECT_FALSE(rows[0].is_served());
+    EXPECT_FALSE(rows[0].lacks_endpoints());
+    EXPECT_EQ(rows[1].note(), "IPv6 left to the stack: another Service has one of its frontends");
+    EXPECT_TRUE(rows[1].is_served());
+    EXPECT_EQ(rows[2].policy(), "");
+    EXPECT_EQ(rows[2].note(), "left to the stack: it has cluster IPs only");
+}
+
+// The shares are those of clients from outside; the Cluster set is for clients in the cluster.
+TEST(ServiceView, PolicyLocal) {
+    ServiceMaps maps;
+    maps.services = {{1, make_service("web", IPV4, SERVED, 10)}};
+    maps.services[1].external_policy = POLICY_LOCAL;
+    maps.services[1].local_slice = SERVICE_SLICE(200, 7);
+    maps.backends = {{1, make_backend(1, "192.0.2.10", BACKEND_READY, 5)},
+                     {2, make_backend(1, "192.0.2.20", BACKEND_READY, 5)},
+                     {3, make_backend(1, "192.0.2.30", BACKEND_READY, 0)},
+                     {4, make_backend(1, "192.0.2.40", BACKEND_SERVING_TERMINATING, 0)}};
+    maps.backends[1].placement = BACKEND_LOCAL;
+    maps.local_slots = {{1, 7}};
+    ServiceRow row = join_services(maps).at(0);
+    EXPECT_EQ(row.policy(), "Local");
+    EXPECT_EQ(row.ready_text(), "3/4 (1 here)");
+    EXPECT_EQ(row.note(), "");
+    EXPECT_DOUBLE_EQ(row.backends[0].share, 1);
+    EXPECT_EQ(row.backends[0].note, "");
+    EXPECT_DOUBLE_EQ(row.backends[1].share, 0);
+    EXPECT_TRUE(row.backends[1].is_usable);
+    EXPECT_EQ(row.backends[1].note, "only for clients in the cluster: policy Local");
+    EXPECT_EQ(row.backends[2].note, "not used: the hints of its EndpointSlice name others");
+    EXPECT_EQ(row.backends[3].note, "finishing");
+
+    maps.services[1].local_slice = 0;
+    maps.local_slots.clear();
+    row = join_services(maps).at(0);
+    EXPECT_EQ(row.note(), "policy Local, no endpoint on this node: clients from outside get no answer");
+    EXPECT_FALSE(row.lacks_endpoints());
+}
+
+TEST(ServiceView, AffinityAndSourceRanges) {
+    ServiceMaps maps;
+    maps.services = {{1, make_service("web", IPV4, SERVED, 0)}, {2, make_service("web", IPV6, SERVED, 0)}};
+    for (auto& [id, value] : maps.services) {
+        value.affinity_timeout_s = 10800;
+        value.source_ranges = 1;
+    }
+    EXPECT_EQ(join_services(maps).at(0).ranges_text(), "nobody");
+    EXPECT_EQ(join_services(maps).at(0).affinity_text(), "ClientIP 3h00m");
+    maps.source_ranges = {{0, {*IpPrefix::parse("198.19.0.0/16")}}, {1, {*IpPrefix::parse("192.0.2.0/24")}}};
+    EXPECT_EQ(join_services(maps).at(0).ranges_text(), "192.0.2.0/24");
+}
+
+TEST(ServiceView, AWholeAddressIsNoFrontendOfAService) {
+    ServiceMaps maps = two_families();
+    const std::size_t before = join_services(maps).at(0).frontends.size();
+    maps.frontends.push_back({make_frontend("203.0.113.9", 0), {0, FRONTEND_ADDRESS}});
+    EXPECT_EQ(join_services(maps).at(0).frontends.size(), before);
 }
 
 TEST(ServiceView, WithoutEndpoints) {
@@ -188,7 +248,7 @@ TEST(ServiceView, WithoutEndpoints) {
     ASSERT_EQ(rows.size(), 1U);
     EXPECT_EQ(rows[0].ready_text(), "0/0");
     EXPECT_TRUE(rows[0].lacks_endpoints());
-    EXPECT_EQ(rows[0].note(), "no usable endpoint: left to the stack");
+    EXPECT_EQ(rows[0].note(), "no usable endpoint: new connections are refused");
 }
 
 TEST(FlowView, IdleSurvivesTheWrapOfTheTick) {
