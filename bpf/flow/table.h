@@ -501,8 +501,6 @@ static __always_inline int flow_may_go(const struct recipe *recipe, __u8 protoco
         return 1;
     case FLOW_IF_NOT_ESTABLISHED:
         return flow_is_victim(recipe->state);
-    case FLOW_ALWAYS:
-        return 1;
     default:
         return flow_is_idle(recipe, protocol, now);
     }
