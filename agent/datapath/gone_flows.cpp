@@ -15,7 +15,7 @@
 namespace shunt {
 namespace {
 
-// A flow names its service by the low half of the id.
+// A flow has 16 bits for its service's id, which is never larger.
 using Target = std::pair<std::uint16_t, BackendIdentity>;
 
 template <typename Flow>

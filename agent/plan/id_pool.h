@@ -12,7 +12,8 @@ namespace shunt {
 
 class IdPool {
 public:
-    explicit IdPool(std::size_t capacity) : capacity_(capacity) {}
+    // Ids go from 1 to `last`.
+    explicit IdPool(std::size_t capacity, std::uint32_t last = UINT32_MAX) : capacity_(capacity), last_(last) {}
 
     // Marks an id that stands in the map already. False if it is 0 or taken.
     bool reserve(std::uint32_t id);
@@ -20,10 +21,10 @@ public:
     std::uint32_t take(std::uint64_t now_ns);
     void give_back(std::uint32_t id, std::uint64_t now_ns);
 
-    // How many more fit into the map while everything given back since begin_plan() still stands in it: a plan
-    // adds before it removes.
+    // How many more there are, and fit into the map while everything given back since begin_plan() still stands in it: a
+    // plan adds before it removes.
     std::size_t room() const;
-    void begin_plan() { leaving_ = 0; }
+    void begin_plan(std::uint64_t now_ns);
 
     std::size_t in_use() const { return used_.size() - resting_.size(); }
 
@@ -33,7 +34,10 @@ private:
         std::uint64_t since_ns;
     };
 
+    void wake(std::uint64_t now_ns);
+
     std::size_t capacity_;
+    std::uint32_t last_;
     std::size_t leaving_ = 0;
     std::uint32_t next_ = 1;
     std::unordered_set<std::uint32_t> used_;  // in use or resting

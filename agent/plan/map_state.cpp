@@ -74,8 +74,9 @@ bool check_slices(ServiceRecord& record, std::span<const std::uint32_t> slots) {
 
 }  // namespace
 
+// A flow has 16 bits for its service's id.
 MapState::MapState(const MapLimits& limits)
-    : service_ids(limits.services), backend_ids(limits.backends), slices(limits.slots), limits(limits) {}
+    : service_ids(limits.services, UINT16_MAX), backend_ids(limits.backends), slices(limits.slots), limits(limits) {}
 
 MapState MapState::from(const MapEntries& entries, const MapLimits& limits) {
     MapState state(limits);

@@ -82,8 +82,8 @@ bool same_table(const ServiceRecord& record, bool BackendRecord::*member, const 
 
 Settlement::Settlement(MapState& state, bool prune, std::uint64_t now_ns)
     : state_(state), prune_(prune), now_ns_(now_ns) {
-    state_.service_ids.begin_plan();
-    state_.backend_ids.begin_plan();
+    state_.service_ids.begin_plan(now_ns);
+    state_.backend_ids.begin_plan(now_ns);
 }
 
 void Settlement::discard_leftovers() {

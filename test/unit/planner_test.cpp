@@ -396,9 +396,24 @@ TEST(IdPool, HandsOutInTurnAndComesRound) {
     EXPECT_EQ(pool.room(), 0U);
     pool.give_back(1, 5);
     EXPECT_EQ(pool.room(), 0U) << "it still stands in the map";
-    pool.begin_plan();
+    pool.begin_plan(5);
     EXPECT_EQ(pool.room(), 1U);
     EXPECT_EQ(pool.take(5), 2U);
+}
+
+TEST(IdPool, EndsWithTheLastOneAndKnowsHowManyAreLeft) {
+    IdPool pool(10, 3);
+    EXPECT_EQ(pool.room(), 3U);
+    for (std::uint32_t id : {1U, 2U, 3U}) {
+        EXPECT_EQ(pool.take(0), id);
+    }
+    EXPECT_EQ(pool.room(), 0U);
+    pool.give_back(2, 0);
+    pool.begin_plan(SLOT_GRACE_NS - 1);
+    EXPECT_EQ(pool.room(), 0U) << "it rests";
+    pool.begin_plan(SLOT_GRACE_NS);
+    EXPECT_EQ(pool.room(), 1U);
+    EXPECT_EQ(pool.take(SLOT_GRACE_NS), 2U);
 }
 
 TEST_F(PlannerTest, NamesThatDoNotFitAreLeftOut) {
