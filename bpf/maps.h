@@ -201,7 +201,7 @@ struct slow_path {
     __u32 now;      // tick
     __u32 l3_length;  // of the packet: IP header and payload
     __u32 l4_offset;  // from the frame's beginning
-    __u32 sequence, acknowledged;  // of a TCP packet, host order
+    __u32 sequence, acknowledged, payload;  // of a TCP packet: host order, bytes
     struct flow6_key request_key, reply_key;  // an IPv4 address stands in the first word, the rest is 0
     struct flow6 request, reply;
     struct flow6 found;   // copy of the packet's entry, if it has one, or of the one that is to go
@@ -210,9 +210,12 @@ struct slow_path {
     struct flow_rival oldest;   // of the rivals, if it is half open
     struct flow_key_at first, second;  // of a flow's two entries
     __u8 next_state, watch, partner_watch;
+    __u8 is_opening;      // a SYN, on a flow that is there; its `opening` is to be noted
     __u8 answer;          // enum answer
+    __u8 pad1;
     __u16 epoch;
     __u16 opening;        // see struct recipe
+    __u16 pad2;
     __u8 last_hop[12];    // the packet's MAC addresses as an answer to it would carry them: destination, source
     __u32 tried;          // SNAT ports; here, because the verifier would follow a variable's every value
     __u32 service;

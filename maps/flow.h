@@ -87,7 +87,8 @@ struct recipe {
     __u16 epoch;      // route epoch of the next hop
     union {
         __u16 mtu;      // of the next hop, bytes; 0: not limited here (the stack delivers)
-        __u16 opening;  // RECIPE_LOCAL_REPLY of TCP: what the pod's answer to the flow's last SYN acknowledges, low half
+        __u16 opening;  // RECIPE_LOCAL_REPLY of TCP: what the pod's answer to the flow's last SYN acknowledges, low half; 0:
+                        // that cannot be told
     };
     __be16 sport, dport;  // the new ports
     // RFC 1624 differences, each ready to be added to a complemented checksum field.

@@ -6,7 +6,7 @@
 
 #include "types.h"
 
-#define SLOTS_MAX 4194304  // 16 MiB
+#define SLOTS_MAX 16777216  // 64 MiB
 #define SLOT_GRACE_NS 2000000000ull
 
 // Values of an array lie 8 bytes apart, whatever their size: two slots to a value waste none, and the mapping is a

@@ -14,7 +14,7 @@ Findings check_machine(const CheckOptions& options) {
     add(check_forwarding(machine, options.devices));
     add(check_ports(machine, options.snat_ports));
     add(check_conntrack(machine));
-    add(check_netfilter(machine, read_netfilter_chains()));
+    add(check_netfilter(machine, read_netfilter_chains(), read_legacy_chains(machine)));
     if (options.devices.empty()) {
         add({{Level::failure, "devices", "no external device was found", "name them: --device IF[,IF]"}});
     }

@@ -34,7 +34,8 @@ Findings check_memory(const MemoryLimit& limit, std::uint32_t max_flows);
 Findings check_forwarding(const Machine& machine, const std::vector<ExternalDevice>& devices);
 Findings check_ports(const Machine& machine, PortRange snat_ports);
 Findings check_conntrack(const Machine& machine);
-Findings check_netfilter(const Machine& machine, const Result<std::vector<NetfilterChain>>& chains);
+Findings check_netfilter(const Machine& machine, const Result<std::vector<NetfilterChain>>& nf_tables,
+                         const Result<std::vector<NetfilterChain>>& legacy);
 Findings check_device(const ExternalDevice& device, const std::string& pin_dir, bool use_xdp);
 
 }  // namespace shunt

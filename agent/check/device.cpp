@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "agent/check/check.h"
+#include "agent/check/tc_filters.h"
 #include "agent/datapath/kernel.h"
 #include "agent/datapath/pin_directory.h"
 #include "agent/network/driver.h"
@@ -58,6 +59,25 @@ void check_others(const ExternalDevice& device, const std::string& pin_dir, Find
     }
 }
 
+void check_filters(const ExternalDevice& device, Findings& found) {
+    const auto filters = read_tc_filters(device.ifindex);
+    if (!filters) {
+        found.push_back({Level::note, device.name, filters.error().message(), "tc filter show dev " + device.name + " ingress"});
+        return;
+    }
+    for (const TcFilter& filter : *filters) {
+        if (filter.is_ours()) {
+            continue;
+        }
+        const std::string hook = filter.ingress ? "ingress" : "egress";
+        found.push_back({Level::note, device.name,
+                         "tc filter " + filter.kind + (filter.name.empty() ? "" : " " + filter.name) + " at " + hook + ", preference " +
+                             std::to_string(filter.preference) + ", is somebody else's: it does not see what shunt forwards" +
+                             (filter.preference == 1 ? ", and on Linux before 6.6 shunt's may take its place" : ""),
+                         "tc filter show dev " + device.name + ' ' + hook});
+    }
+}
+
 }  // namespace
 
 Findings check_device(const ExternalDevice& device, const std::string& pin_dir, bool use_xdp) {
@@ -68,6 +88,7 @@ Findings check_device(const ExternalDevice& device, const std::string& pin_dir, 
     if (!device.up) {
         found.push_back({Level::warning, device.name, "is down", "ip link set " + device.name + " up"});
     }
+    check_filters(device, found);
     if (use_xdp && !device.is_tunnel) {
         if (device.xdp_native == false) {
             found.push_back({Level::note, device.name,

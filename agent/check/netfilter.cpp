@@ -51,30 +51,28 @@ Finding judge_kube_proxy(bool has_rules, bool answers) {
 
 }  // namespace
 
-Findings check_netfilter(const Machine& machine, const Result<std::vector<NetfilterChain>>& chains) {
+Findings check_netfilter(const Machine& machine, const Result<std::vector<NetfilterChain>>& nf_tables,
+                         const Result<std::vector<NetfilterChain>>& legacy) {
     Findings found;
-    if (!chains) {
-        return {{Level::note, "netfilter", chains.error().message(), "run the check as root"}};
-    }
-    const std::string legacy =
-        machine.text("/proc/net/ip_tables_names").value_or("") + machine.text("/proc/net/ip6_tables_names").value_or("");
-    if (!legacy.empty()) {
-        found.push_back({Level::note, "netfilter", "tables of legacy iptables are there and are not looked into",
-                         "iptables-legacy-save shows them: a FORWARD policy of DROP, firewalls, leftover KUBE- chains"});
+    std::vector<NetfilterChain> chains;
+    for (const auto* read : {&nf_tables, &legacy}) {
+        if (!*read) {
+            return {{Level::note, "netfilter", read->error().message(), "run the check as root"}};
+        }
+        chains.insert(chains.end(), (*read)->begin(), (*read)->end());
     }
     const bool answers = has_listener(machine.text("/proc/net/tcp").value_or(""), kKubeProxyHealthPort) ||
                          has_listener(machine.text("/proc/net/tcp6").value_or(""), kKubeProxyHealthPort);
-    const bool has_rules = std::ranges::any_of(*chains, is_kube_proxys);
-    if (has_rules || legacy.empty()) {
-        found.push_back(judge_kube_proxy(has_rules, answers));
-    }
+    const bool has_rules = std::ranges::any_of(chains, is_kube_proxys);
+    found.push_back(judge_kube_proxy(has_rules, answers));
     std::string firewalls;
-    for (const NetfilterChain& chain : *chains) {
+    for (const NetfilterChain& chain : chains) {
         if (chain.filters_forwarded && chain.drops_unless_told) {
+            const std::string iptables = chain.is_legacy ? "iptables-legacy" : "iptables";
             found.push_back({Level::warning, "netfilter",
-                             "chain " + chain.name + " of table " + chain.table +
+                             "chain " + chain.name + " of table " + chain.table + (chain.is_legacy ? " (legacy iptables)" : "") +
                                  " drops what it forwards and does not accept: pods of this node may not be reached",
-                             "accept traffic to and from the pods there; with iptables: iptables -P FORWARD ACCEPT"});
+                             "accept traffic to and from the pods there; with iptables: " + iptables + " -P FORWARD ACCEPT"});
         }
         const std::string firewall = firewall_of(chain);
         if (!firewall.empty() && firewalls.find(firewall) == std::string::npos) {

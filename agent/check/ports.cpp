@@ -10,11 +10,6 @@ namespace {
 
 constexpr const char* kLocalPorts = "/proc/sys/net/ipv4/ip_local_port_range";
 constexpr const char* kReservedPorts = "/proc/sys/net/ipv4/ip_local_reserved_ports";
-constexpr PortRange kNodePorts{30000, 32767};  // Kubernetes' default
-
-bool overlap(PortRange a, PortRange b) { return a.low <= b.high && b.low <= a.high; }
-
-std::string text_of(PortRange range) { return std::to_string(range.low) + '-' + std::to_string(range.high); }
 
 bool is_reserved(const std::vector<PortRange>& reserved, PortRange range) {
     return std::ranges::any_of(reserved, [range](PortRange r) { return r.low <= range.low && r.high >= range.high; });

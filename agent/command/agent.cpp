@@ -7,6 +7,8 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <malloc.h>
+
 #include <chrono>
 #include <csignal>
 #include <memory>
@@ -195,8 +197,9 @@ private:
                 targets.insert(targets.end(), node.internal_ips.begin(), node.internal_ips.end());
             }
         }
-        const std::vector<IpAddress> backends = sync_.remote_backends();
-        targets.insert(targets.end(), backends.begin(), backends.end());
+        for (const auto& [address, backends] : sync_.state().remote_addresses) {
+            targets.push_back(address);
+        }
         if (auto report = neighbours_.reconcile(external_, targets); !report) {
             complain(report.error());
         }
@@ -244,7 +247,7 @@ private:
                 state.last_in_force_ns = state.last_change_ns - noticed_ns;
                 log::info("{} map operations in force after {:.1f} ms", done->operations,
                           static_cast<double>(state.last_in_force_ns) / 1e6);
-                keep_neighbours();
+                neighbours_due_ = true;  // gathered for a second: it looks at all backends
             }
         }
         report_.publish();
@@ -307,7 +310,7 @@ private:
         if (change.nodes) {
             find_devices();
         }
-        if (!change.empty() || sync_.has_failed() || source_.knows_everything() != pruned_) {
+        if (!change.empty() || sync_.is_due(noticed) || source_.knows_everything() != pruned_) {
             bring_into_force(change, noticed);
         } else {
             report_errors();
@@ -370,7 +373,7 @@ private:
             neighbours_due_ = false;
             keep_neighbours();
         }
-        if (seconds_ % kUpkeepEverySeconds == 0) {
+        if (seconds_ % kUpkeepEverySeconds == 0 || sync_.state().is_retry_due(monotonic_ns())) {
             take_source(monotonic_ns());  // a directory that went and came back is not announced
         }
         if (auto probed = neighbours_.probe(external_, kProbesEverySecond); !probed) {
@@ -461,6 +464,9 @@ Result<std::unique_ptr<Source>> open_source(const AgentOptions& options) {
 }  // namespace
 
 int run_agent(const AgentOptions& options) {
+    // The text of a list comes and goes, tens of megabytes at times. Left to itself glibc would soon take it from the heap,
+    // between objects that stay, and keep it.
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
     if (options.replace) {
         log::warn("--replace takes kube-proxy's ports; ClusterIPs are not served yet, so somebody else has to");
     }

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "agent/network/reserved_ports.h"
 #include "agent/report/pinned_maps.h"
 #include "agent/support/number.h"
 
@@ -22,8 +23,6 @@ using Failure = std::unexpected<std::string>;
 
 // The range is made of whole blocks, so that a port can carry its flow's place in the table.
 constexpr unsigned kPortBlock = 128;
-constexpr unsigned kNodePortMin = 30000;
-constexpr unsigned kNodePortMax = 32767;
 constexpr std::uint32_t kMaxFlowsMin = 1024;
 constexpr std::uint32_t kMaxFlowsMax = 1U << 24;
 
@@ -98,11 +97,12 @@ std::optional<std::string> set_snat_ports(const std::string& text, AgentOptions&
         return about + "LOW and the number of ports must be multiples of 128, like " + std::to_string(base) + '-' +
                std::to_string(base + blocks * kPortBlock - 1);
     }
-    if (*low <= kNodePortMax && *high >= kNodePortMin) {
-        return about + "it overlaps the NodePort range 30000-32767";
+    const PortRange range{static_cast<std::uint16_t>(*low), static_cast<std::uint16_t>(*high)};
+    if (overlap(range, kNodePorts)) {
+        return about + "it overlaps the NodePort range " + text_of(kNodePorts);
     }
-    options.snat_port_min = static_cast<std::uint16_t>(*low);
-    options.snat_port_max = static_cast<std::uint16_t>(*high);
+    options.snat_port_min = range.low;
+    options.snat_port_max = range.high;
     return std::nullopt;
 }
 

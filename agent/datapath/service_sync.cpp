@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/datapath/service_sync.h"
 
-#include <set>
 #include <utility>
 
 #include "agent/datapath/apply.h"
@@ -66,18 +65,6 @@ bool ServiceSync::serves_again(const GoneEndpoint& gone) const {
     }
     const auto endpoint = service->second.backends.find(gone.endpoint);
     return endpoint != service->second.backends.end() && is_serving(endpoint->second.state);
-}
-
-std::vector<IpAddress> ServiceSync::remote_backends() const {
-    std::set<IpAddress> addresses;
-    for (const auto& [key, service] : state_.services) {
-        for (const auto& [identity, backend] : service.backends) {
-            if (backend.placement == BACKEND_REMOTE) {
-                addresses.insert(identity.address);
-            }
-        }
-    }
-    return {addresses.begin(), addresses.end()};
 }
 
 }  // namespace shunt

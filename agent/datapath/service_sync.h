@@ -5,7 +5,6 @@
 
 #include <set>
 #include <string>
-#include <vector>
 
 #include "agent/datapath/gone_flows.h"
 #include "agent/datapath/map_state.h"
@@ -29,13 +28,11 @@ public:
     // from what the maps then say.
     Result<SyncResult> sync(const Snapshot& snapshot, const Change& change, const PlanOptions& options);
 
-    bool has_failed() const { return failed_ || !gone_.empty(); }
+    // A sync is due though nothing changed: something failed, or there may be room now where there was none.
+    bool is_due(std::uint64_t now_ns) const { return failed_ || !gone_.empty() || state_.is_retry_due(now_ns); }
 
     // What stands in the maps.
     const MapState& state() const { return state_; }
-
-    // Addresses of the backends on other nodes, each once, in order.
-    std::vector<IpAddress> remote_backends() const;
 
 private:
     ServiceSync(const MapDescriptors& maps, MapState state, GoneFlows flows)

@@ -103,6 +103,8 @@ std::optional<Error> take_event(const Field& root, std::string_view kind, ApiEve
         return std::nullopt;
     }
     if (type != "ADDED" && type != "MODIFIED") {
+        const Value annotations = object.value().find("metadata").find("annotations");
+        event.ends_initial_events = type == "BOOKMARK" && text_of(annotations, "k8s.io/initial-events-end") == "true";
         return std::nullopt;
     }
     event.type = ApiEvent::Type::put;

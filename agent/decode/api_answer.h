@@ -43,6 +43,7 @@ struct ApiEvent {
     std::optional<Object> object;     // put: nothing if it is not for shunt (FQDN), or cannot be read
     std::optional<Error> undecoded;   // put: why it cannot be read
     std::string resource_version;     // of the object, or of the bookmark; empty with an error
+    bool ends_initial_events = false;  // bookmark: all that there was has been sent (KEP-3157)
     ApiStatus status;                 // error
 };
 

@@ -127,6 +127,7 @@ private:
     void set_server(const ClusterAccess& access, const HttpRequest& request) {
         if (!access.proxy_url.empty()) {
             set(CURLOPT_PROXY, access.proxy_url.c_str());
+            set(CURLOPT_NOPROXY, "");  // $NO_PROXY is for the other ones
         }
         std::string url = url_;
         if (!access.tls_server_name.empty()) {

@@ -18,6 +18,7 @@ constexpr std::size_t kLargestAnswer = std::size_t{1} << 30;
 constexpr std::size_t kLargestRefusal = 64U << 10;
 constexpr auto kLongestList = 10min;
 constexpr auto kSilentList = 75s;  // the server gives up after 60 s, and says so
+constexpr auto kSilentStream = 15s;
 constexpr auto kLateEnd = 30s;     // after the time at which a watch was to end
 constexpr auto kSteady = 1s;       // a watch that lived so long was a good one
 constexpr std::chrono::seconds kLongestRetryAfter = 10min;
@@ -65,6 +66,12 @@ HttpRequest ListWatch::request() {
                 .bearer_token = token_,
                 .at_most = length + kLateEnd};
     }
+    if (step_ == Step::stream) {
+        return {.target = resource_.stream_target(from_cache_ ? "0" : "", std::chrono::seconds(kLongestList).count()),
+                .bearer_token = token_,
+                .at_most = kLongestList,
+                .longest_silence = kSilentStream};
+    }
     const bool is_first_page = continue_token_.empty();
     return {.target = resource_.list_target(in_pages_ ? kPage : 0, continue_token_, from_cache_ && is_first_page ? "0" : ""),
             .bearer_token = token_,
@@ -82,11 +89,11 @@ void ListWatch::on_head(const HttpHead& head) {
 
 bool ListWatch::on_body(std::string_view bytes) {
     const bool is_good = head_ && head_->status == 200;
-    if (is_good && step_ == Step::watch) {
+    if (is_good && step_ != Step::list) {
         if (lines_.feed(bytes, [this](std::string_view line) { return take_line(line); })) {
             return true;
         }
-        if (!give_up_) {
+        if (!give_up_ && !was_streamed_) {
             give_up_ = "an event is longer than 16 MiB";
         }
         return false;
@@ -100,10 +107,28 @@ void ListWatch::on_end(const std::optional<Error>& error) {
     if (head_ && head_->status != 200) {
         return refused(head_->status);
     }
+    if (std::exchange(was_streamed_, false)) {
+        return retry_in(0ms);
+    }
     if (!head_ || (step_ == Step::list && error)) {
         return fail(error ? *error : Error{"ask for", resource_.plural, "there was no answer"});
     }
-    step_ == Step::list ? take_page() : end_watch(error);
+    switch (step_) {
+        case Step::stream:
+            return end_stream(error);
+        case Step::list:
+            return take_page();
+        case Step::watch:
+            return end_watch(error);
+    }
+}
+
+// The bookmark at its end has not come, or the step would be another one.
+void ListWatch::end_stream(const std::optional<Error>& error) {
+    lines_.clear();
+    streamed_.clear();
+    step_ = Step::list;
+    fail(error ? *error : Error{"list", resource_.plural, give_up_.value_or("the stream ended before all was listed")});
 }
 
 void ListWatch::take_page() {
@@ -123,7 +148,11 @@ void ListWatch::take_page() {
         pages_ = {};
         return fail({"read", "the list of " + resource_.plural, "it has no resourceVersion to watch from"});
     }
-    const ApiList list = std::exchange(pages_, {});
+    take_list(std::exchange(pages_, {}));
+    retry_in(0ms);
+}
+
+void ListWatch::take_list(const ApiList& list) {
     for (const Error& undecoded : store_.replace(resource_.kind, list)) {
         log::error("{}", undecoded.message());
     }
@@ -133,7 +162,6 @@ void ListWatch::take_page() {
     in_pages_ = true;
     has_listed_ = true;
     heard();
-    retry_in(0ms);
 }
 
 bool ListWatch::take_line(std::string_view line) {
@@ -146,6 +174,9 @@ bool ListWatch::take_line(std::string_view line) {
         give_up_ = event->status.message.empty() ? "the server ended the watch" : decode::printable(event->status.message);
         return false;
     }
+    if (step_ == Step::stream) {
+        return take_streamed(std::move(*event));
+    }
     heard();
     words_++;
     if (const auto undecoded = store_.take(resource_.kind, *event)) {
@@ -156,6 +187,30 @@ bool ListWatch::take_line(std::string_view line) {
         moved_ = true;
     }
     return true;
+}
+
+// False at the end: the watch that follows is a request of its own, which may be silent for longer.
+bool ListWatch::take_streamed(ApiEvent event) {
+    if (event.type == ApiEvent::Type::removed) {
+        streamed_.erase(event.name);
+    } else if (event.type == ApiEvent::Type::put) {
+        ObjectName name = event.name;
+        streamed_.insert_or_assign(std::move(name), std::move(event));
+    }
+    if (!event.ends_initial_events) {
+        return true;
+    }
+    ApiList list{.resource_version = event.resource_version};
+    for (auto& [name, listed] : std::exchange(streamed_, {})) {
+        if (listed.undecoded) {
+            list.undecoded.push_back({name, std::move(*listed.undecoded)});
+        } else if (listed.object) {
+            list.objects.push_back(std::move(*listed.object));
+        }
+    }
+    take_list(list);
+    was_streamed_ = true;
+    return false;
 }
 
 void ListWatch::end_watch(const std::optional<Error>& error) {
@@ -185,14 +240,14 @@ void ListWatch::list_again(const std::string& reason) {
 }
 
 void ListWatch::forget_position() {
-    step_ = Step::list;
+    step_ = has_streams_ ? Step::stream : Step::list;
     from_cache_ = false;
     continue_token_.clear();
     pages_ = {};
 }
 
 void ListWatch::refused(int status) {
-    Error error{step_ == Step::list ? "list" : "watch", resource_.plural, describe(status)};
+    Error error{step_ == Step::watch ? "watch" : "list", resource_.plural, describe(status)};
     const bool was_page = !continue_token_.empty();
     if (status == 401) {
         // A token that was rotated in this moment.
@@ -203,6 +258,12 @@ void ListWatch::refused(int status) {
     } else if (status == 410) {
         in_pages_ = in_pages_ && !was_page;  // a list in pages that takes longer than it may does so again
         return list_again(error.reason);
+    } else if (step_ == Step::stream && status != 403 && status != 429) {
+        step_ = Step::list;
+        if (status < 500) {
+            has_streams_ = false;
+            return retry_in(0ms);
+        }
     } else if (status != 403 && status != 429 && status < 500) {
         forget_position();  // what was asked makes no sense to the server (any more)
     }

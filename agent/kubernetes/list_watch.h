@@ -2,18 +2,22 @@
 // Keeps an ObjectStore equal to what the API server has of one kind: lists it, watches from there on, and begins again
 // where that ends. What is known stays known, whatever fails.
 //
+//   stream  how to list where the server can: what there is comes as events, and counts when a bookmark says that this was
+//           all. Neither side holds the whole text. A server that does not know it is asked for lists from then on; after
+//           a stream that fails otherwise the next try is a list.
 //   list    pages are collected and count when the last one is there. The first list may come from the server's cache
 //           (resourceVersion=0); one after "expired" asks for the present, since the cache was what was too old.
 //   watch   every event and bookmark moves the resourceVersion, where the next watch begins. A stream that is cut loses
 //           at most the event that was cut.
 //   expired 410, as a status, as an event in a watch or for a continue token: list again.
 //
-// Two requests are at least half the first delay apart, unless the first was a page of a list, or a watch that ended
-// regularly after a second or more.
+// Two requests are at least half the first delay apart, unless the first was a stream or a page of a list, or a watch that
+// ended regularly after a second or more.
 #pragma once
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,7 +60,7 @@ public:
     const std::optional<Error>& trouble() const { return trouble_; }
 
 private:
-    enum class Step { list, watch };
+    enum class Step { stream, list, watch };
 
     void on_head(const HttpHead& head) override;
     bool on_body(std::string_view bytes) override;
@@ -64,7 +68,10 @@ private:
 
     HttpRequest request();
     bool take_line(std::string_view line);
+    bool take_streamed(ApiEvent event);
     void take_page();
+    void take_list(const ApiList& list);
+    void end_stream(const std::optional<Error>& error);
     void end_watch(const std::optional<Error>& error);
     void refused(int status);
     void list_again(const std::string& reason);
@@ -81,12 +88,15 @@ private:
     ListWatchTiming timing_;
     Backoff backoff_;
 
-    Step step_ = Step::list;
+    Step step_ = Step::stream;
+    bool has_streams_ = true;     // the server may know streams
     std::string resource_version_;
     bool from_cache_ = true;      // the next list may be answered from the server's cache
     bool in_pages_ = true;        // ask for pages
     std::string continue_token_;  // of the next page
     ApiList pages_;               // so far
+    std::map<ObjectName, ApiEvent> streamed_;  // so far
+    bool was_streamed_ = false;   // all of it, by the request that is at its end
 
     std::unique_ptr<HttpExchange> exchange_;
     std::optional<SteadyClock::time_point> due_;

@@ -13,7 +13,41 @@ ObjectName name_of(const Object& object) {
     return std::visit([](const auto& of_kind) { return of_kind.name; }, object);
 }
 
+template <typename Objects>
+std::vector<ObjectName> names_in(const Objects& objects) {
+    std::vector<ObjectName> names;
+    for (const auto& [key, object] : objects) {
+        names.push_back(object.name);
+    }
+    return names;
+}
+
 }  // namespace
+
+// What there is of one kind.
+struct ObjectStore::Access {
+    void (*remove)(ObjectStore& store, const ObjectName& name);
+    bool (*is_known)(const Snapshot& snapshot, const ObjectName& name);
+    std::vector<ObjectName> (*names)(const Snapshot& snapshot);
+};
+
+const ObjectStore::Access& ObjectStore::access(const std::string& kind) {
+    static const std::map<std::string, Access> of_kind = {
+        {"Service",
+         {[](ObjectStore& store, const ObjectName& name) { remove_service(store.snapshot_, name, store.change_); },
+          [](const Snapshot& snapshot, const ObjectName& name) { return snapshot.services.contains(name); },
+          [](const Snapshot& snapshot) { return names_in(snapshot.services); }}},
+        {"EndpointSlice",
+         {[](ObjectStore& store, const ObjectName& name) { remove_slice(store.snapshot_, name, store.change_); },
+          [](const Snapshot& snapshot, const ObjectName& name) { return snapshot.slices.contains(name); },
+          [](const Snapshot& snapshot) { return names_in(snapshot.slices); }}},
+        {"Node",
+         {[](ObjectStore& store, const ObjectName& name) { remove_node(store.snapshot_, name.name, store.change_); },
+          [](const Snapshot& snapshot, const ObjectName& name) { return snapshot.nodes.contains(name.name); },
+          [](const Snapshot& snapshot) { return names_in(snapshot.nodes); }}},
+    };
+    return of_kind.at(kind);
+}
 
 std::vector<Error> ObjectStore::replace(const std::string& kind, const ApiList& list) {
     std::set<ObjectName> listed;
@@ -34,9 +68,9 @@ std::vector<Error> ObjectStore::replace(const std::string& kind, const ApiList& 
     std::erase_if(undecoded_, [&](const auto& entry) {
         return entry.first.first == kind && !still_undecoded.contains(entry.first.second);
     });
-    for (const ObjectName& name : names(kind)) {
+    for (const ObjectName& name : access(kind).names(snapshot_)) {
         if (!listed.contains(name)) {
-            remove(kind, name);
+            access(kind).remove(*this, name);
         }
     }
     return errors;
@@ -53,7 +87,7 @@ std::optional<Error> ObjectStore::take(const std::string& kind, const ApiEvent& 
     if (event.type == ApiEvent::Type::put && event.object) {
         put(*event.object);
     } else {
-        remove(kind, event.name);
+        access(kind).remove(*this, event.name);
     }
     return std::nullopt;
 }
@@ -74,41 +108,8 @@ void ObjectStore::put(const Object& object) {
     std::visit([&](const auto& of_kind) { shunt::put(snapshot_, of_kind, change_); }, object);
 }
 
-void ObjectStore::remove(const std::string& kind, const ObjectName& name) {
-    if (kind == "Service") {
-        remove_service(snapshot_, name, change_);
-    } else if (kind == "EndpointSlice") {
-        remove_slice(snapshot_, name, change_);
-    } else {
-        remove_node(snapshot_, name.name, change_);
-    }
-}
-
-bool ObjectStore::is_known(const std::string& kind, const ObjectName& name) const {
-    return kind == "Service"         ? snapshot_.services.contains(name)
-           : kind == "EndpointSlice" ? snapshot_.slices.contains(name)
-                                     : snapshot_.nodes.contains(name.name);
-}
-
-std::vector<ObjectName> ObjectStore::names(const std::string& kind) const {
-    std::vector<ObjectName> found;
-    const auto add_keys = [&](const auto& objects) {
-        for (const auto& [name, object] : objects) {
-            found.push_back(object.name);
-        }
-    };
-    if (kind == "Service") {
-        add_keys(snapshot_.services);
-    } else if (kind == "EndpointSlice") {
-        add_keys(snapshot_.slices);
-    } else {
-        add_keys(snapshot_.nodes);
-    }
-    return found;
-}
-
 std::optional<Error> ObjectStore::note(const std::string& kind, const ObjectName& name, const Error& error) {
-    const auto [place, is_new] = undecoded_.try_emplace({kind, name}, Undecoded{error, is_known(kind, name)});
+    const auto [place, is_new] = undecoded_.try_emplace({kind, name}, Undecoded{error, access(kind).is_known(snapshot_, name)});
     const bool is_other = is_new || place->second.error.message() != error.message();
     place->second.error = error;
     return is_other ? std::optional(error) : std::nullopt;

@@ -38,10 +38,10 @@ private:
         bool is_known;  // an earlier state is in the snapshot
     };
 
+    struct Access;
+    static const Access& access(const std::string& kind);  // Service, EndpointSlice or Node
+
     void put(const Object& object);
-    void remove(const std::string& kind, const ObjectName& name);
-    bool is_known(const std::string& kind, const ObjectName& name) const;
-    std::vector<ObjectName> names(const std::string& kind) const;
     std::optional<Error> note(const std::string& kind, const ObjectName& name, const Error& error);
 
     Snapshot snapshot_;

@@ -44,6 +44,14 @@ std::string Resource::watch_target(std::string_view resource_version, long timeo
            "&timeoutSeconds=" + std::to_string(timeout_seconds);
 }
 
+std::string Resource::stream_target(std::string_view resource_version, long timeout_seconds) const {
+    std::string target = path + '?' + selector + "&watch=true&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+    if (!resource_version.empty()) {
+        target += "&resourceVersion=" + url_encode(resource_version);
+    }
+    return target + "&timeoutSeconds=" + std::to_string(timeout_seconds);
+}
+
 Resource services() {
     return {.kind = "Service",
             .plural = "services",

@@ -16,6 +16,8 @@ struct Resource {
 
     // The target of a request; `continue_token` and `resource_version` may be empty, `limit` 0.
     std::string list_target(std::size_t limit, std::string_view continue_token, std::string_view resource_version) const;
+    // A list as a stream: what there is, each as an event, then a bookmark that says so.
+    std::string stream_target(std::string_view resource_version, long timeout_seconds) const;
     std::string watch_target(std::string_view resource_version, long timeout_seconds) const;
 };
 

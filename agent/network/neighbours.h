@@ -60,7 +60,7 @@ class ManagedNeighbours {
 public:
     // Idempotent: the kernel's table is the only memory. `external`: ifindexes; devices that resolve no neighbours
     // (WireGuard, IP tunnels) may be among them. `targets`: other nodes' addresses first, then remote backends', in a
-    // stable order. The kernel is asked for the route of each, so callers gather changes before they call. A refusal
+    // stable order. The kernel is asked for the route of each that may be on the link, so callers gather changes before they call. A refusal
     // is no error: one warning, then it is only counted.
     Result<NeighbourReport> reconcile(const std::set<unsigned>& external, std::span<const IpAddress> targets);
 

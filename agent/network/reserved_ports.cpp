@@ -88,6 +88,8 @@ std::optional<std::vector<PortRange>> parse_port_list(std::string_view text) {
     return list;
 }
 
+std::string text_of(PortRange range) { return std::to_string(range.low) + '-' + std::to_string(range.high); }
+
 std::string format_port_list(const std::vector<PortRange>& list) {
     std::string text;
     for (const PortRange& range : list) {

@@ -18,6 +18,12 @@ struct PortRange {
     bool operator==(const PortRange&) const = default;
 };
 
+// Kubernetes' default --service-node-port-range.
+inline constexpr PortRange kNodePorts{30000, 32767};
+
+constexpr bool overlap(PortRange a, PortRange b) { return a.low <= b.high && b.low <= a.high; }
+std::string text_of(PortRange range);  // "LOW-HIGH"
+
 // The form of ip_local_reserved_ports: "8080,9000-9010", with a newline or empty. nullopt: not that form.
 std::optional<std::vector<PortRange>> parse_port_list(std::string_view text);
 std::string format_port_list(const std::vector<PortRange>& list);

@@ -161,7 +161,28 @@ MapState MapState::from(const MapEntries& entries, const MapLimits& limits) {
     }
     // Packets still look into these until the first plan: kept from others where nobody has a better claim.
     std::ranges::for_each(broken, [&](ServiceRecord* record) { reserve(*record); });
+    for (const auto& [key, record] : state.services) {
+        for (const auto& [identity, known] : record.backends) {
+            state.count_remote(identity, known);
+        }
+    }
     return state;
+}
+
+void MapState::count_remote(const BackendIdentity& identity, const BackendRecord& known) {
+    if (known.placement == BACKEND_REMOTE) {
+        ++remote_addresses[identity.address];
+    }
+}
+
+void MapState::discount_remote(const BackendIdentity& identity, const BackendRecord& known) {
+    if (known.placement != BACKEND_REMOTE) {
+        return;
+    }
+    const auto place = remote_addresses.find(identity.address);
+    if (--place->second == 0) {
+        remote_addresses.erase(place);
+    }
 }
 
 }  // namespace shunt

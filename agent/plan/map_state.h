@@ -84,6 +84,17 @@ struct MapState {
     std::set<IpPrefix> cluster_ranges;  // in the map
     std::size_t range_count = 0;        // in the map, of services and of the cluster
     std::map<ObjectName, std::vector<std::string>> unreadable_ranges;  // that people were told of
+
+    // Services for which there was no room. Some of them are tried again in turn, with a plan for each batch that found
+    // some, and a grace period after one that found none: a slice that was given back is at rest so long, and a burst of
+    // changes can fill the map with those.
+    std::set<ServiceKey> crowded;
+    ServiceKey crowded_last;  // tried
+    std::uint64_t crowded_in_vain_ns = 0;
+    bool is_retry_due(std::uint64_t now_ns) const {
+        return !crowded.empty() && now_ns >= crowded_in_vain_ns + SLOT_GRACE_NS;
+    }
+
     IdPool service_ids;
     IdPool backend_ids;
     SlicePool slices;
@@ -110,6 +121,11 @@ struct MapState {
     std::optional<std::set<IpAddress>> device_addresses;
 
     std::array<std::size_t, LEFT_FRONTEND_TAKEN + 1> treatments{};  // services by enum service_treatment
+
+    // Addresses of backends on other nodes, with the number of backends there.
+    std::map<IpAddress, std::uint32_t> remote_addresses;
+    void count_remote(const BackendIdentity& identity, const BackendRecord& known);
+    void discount_remote(const BackendIdentity& identity, const BackendRecord& known);
 };
 
 }  // namespace shunt

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/plan/planner.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "agent/plan/desired.h"
@@ -8,6 +9,8 @@
 
 namespace shunt {
 namespace {
+
+constexpr std::size_t kRetries = 256;  // some milliseconds
 
 // What the maps say of a service that the source does not name (yet).
 DesiredService remembered(const ServiceKey& key, const ServiceRecord& record) {
@@ -160,6 +163,17 @@ Plan Planner::finish() && {
     return plan;
 }
 
+std::vector<ServiceKey> next_crowded(MapState& state) {
+    std::vector<ServiceKey> keys;
+    auto next = state.crowded.upper_bound(state.crowded_last);
+    while (keys.size() < std::min(kRetries, state.crowded.size())) {
+        next = next == state.crowded.end() ? state.crowded.begin() : next;
+        keys.push_back(*next++);
+    }
+    state.crowded_last = keys.back();
+    return keys;
+}
+
 }  // namespace
 
 Plan plan(const Snapshot& snapshot, const Change& change, const PlanOptions& options, MapState& state) {
@@ -199,7 +213,17 @@ Plan plan(const Snapshot& snapshot, const Change& change, const PlanOptions& opt
             planner.consider_later(name);
         }
     }
+    const bool retries = !all && state.is_retry_due(options.now_ns);
+    const std::size_t crowded = state.crowded.size();
+    if (retries) {
+        for (const ServiceKey& key : next_crowded(state)) {
+            planner.consider_later(key.name);
+        }
+    }
     planner.run();
+    if (all || (retries && state.crowded.size() >= crowded)) {
+        state.crowded_in_vain_ns = options.now_ns;
+    }
     Plan result = std::move(planner).finish();
     if (lost_addresses) {
         result.warnings.push_back(

@@ -152,6 +152,11 @@ void Settlement::settle(const DesiredService& desired) {
             warnings[desired.key] = desired.key.to_string() + " is left to the stack: " + reason;
         }
     }
+    if (value.treatment == LEFT_NO_ROOM) {
+        state_.crowded.insert(desired.key);
+    } else {
+        state_.crowded.erase(desired.key);
+    }
     put_service(*record, value);
     record->confirmed = record->confirmed || desired.confirmed;
     record->slices_broken = false;
@@ -161,6 +166,7 @@ void Settlement::remove(const ServiceKey& key) {
     auto entry = state_.services.find(key);
     ServiceRecord& record = entry->second;
     stop_waiting(key, record);
+    state_.crowded.erase(key);
     give_up(key, record);
     operations.delete_service(record.id);
     state_.service_ids.give_back(record.id, now_ns_);
@@ -361,10 +367,14 @@ void Settlement::set_backends(const DesiredService& desired, const ChosenEndpoin
         BackendRecord& known = record.backends[identity];
         if (known.id == 0) {
             known.id = state_.backend_ids.take(now_ns_);
-        } else if (is_serving(known.state) && !is_serving(endpoint.state)) {
-            note_gone(desired.key, record, identity);
+        } else {
+            if (is_serving(known.state) && !is_serving(endpoint.state)) {
+                note_gone(desired.key, record, identity);
+            }
+            state_.discount_remote(identity, known);
         }
         known.placement = endpoint.placement;
+        state_.count_remote(identity, known);
         known.state = endpoint.state;
         known.node = endpoint.node;
         known.in_slice = usable.cluster.contains(identity);
@@ -391,6 +401,7 @@ void Settlement::drop_backends(const ServiceKey& key, ServiceRecord& record, con
         if (is_serving(entry.second.state)) {
             note_gone(key, record, entry.first);
         }
+        state_.discount_remote(entry.first, entry.second);
         operations.delete_backend(entry.second.id);
         state_.backend_ids.give_back(entry.second.id, now_ns_);
         return true;

@@ -37,7 +37,14 @@ constexpr address_family family_of = sizeof(Flow) == sizeof(flow4) ? IPV4 : IPV6
 
 struct PortUse {
     std::uint64_t ports = 0;
-    std::uint32_t service = 0;
+    std::vector<std::uint32_t> services;  // one nearly always; a pod can stand behind more
+
+    void add(std::uint32_t service) {
+        ports++;
+        if (std::ranges::find(services, service) == services.end()) {
+            services.push_back(service);
+        }
+    }
 };
 
 }  // namespace
@@ -55,9 +62,7 @@ FlowUse count_flow_use(const FlowTables& tables) {
         by_state[flow.recipe.state][family_of<Flow> == IPV6]++;
         by_service[flow.recipe.service]++;
         if (recipe_kind_of(flow.key.hook, flow.recipe.next_hop) == RECIPE_REMOTE_REQUEST) {
-            PortUse& range = ranges[port_range(flow)];
-            range.ports++;
-            range.service = flow.recipe.service;
+            ranges[port_range(flow)].add(flow.recipe.service);
         }
     });
     for (const flow_state state : {FLOW_HALF_OPEN, FLOW_REPLIED, FLOW_ESTABLISHED, FLOW_CLOSING}) {
@@ -70,8 +75,10 @@ FlowUse count_flow_use(const FlowTables& tables) {
         }
     }
     for (const auto& [key, range] : ranges) {
-        std::uint64_t& fullest = use.fullest_backend[range.service];
-        fullest = std::max(fullest, range.ports);
+        for (const std::uint32_t service : range.services) {
+            std::uint64_t& fullest = use.fullest_backend[service];
+            fullest = std::max(fullest, range.ports);
+        }
     }
     return use;
 }

@@ -48,7 +48,6 @@ static __always_inline int checksum_is_left(struct answer_room *room, const stru
 static __always_inline __u32 make_reset(struct answer_room *room, const struct slow_path *slow,
                                         const enum address_family family, int is_left)
 {
-    __u32 payload = slow->l3_length - (slow->l4_offset - L3_OFFSET) - room->l4.tcp.doff * 4;
     struct tcphdr *tcp = (struct tcphdr *)(room->bytes + ip_header_size(family));
     __u32 pseudo;
 
@@ -56,7 +55,7 @@ static __always_inline __u32 make_reset(struct answer_room *room, const struct s
     *tcp = (struct tcphdr){
         .source = slow->request_key.dport,
         .dest = slow->request_key.sport,
-        .ack_seq = bpf_htonl(slow->sequence + 1 + payload),  // only opening SYNs are refused
+        .ack_seq = bpf_htonl(slow->sequence + 1 + slow->payload),  // only opening SYNs are refused
         .doff = sizeof(*tcp) / 4,
         .rst = 1,
         .ack = 1,

@@ -110,7 +110,7 @@ __noinline int flow_open_local(struct slow_path *slow)
     flow_partner_key(&slow->reply_key, &slow->request_key, &slow->request);
     recipe_begin(slow, &slow->reply, 0);
     reply_from_frontend(slow);
-    slow->reply.recipe.opening = slow->request_key.protocol == TCP ? opening_of(slow->sequence) : 0;
+    slow->reply.recipe.opening = slow->request_key.protocol == TCP ? opening_of(slow) : 0;
     slow->reply.recipe.ifindex = slow->ifindex;
     __builtin_memcpy(slow->reply.recipe.macs, slow->last_hop, sizeof(slow->last_hop));
     recipe_set_differences(slow->family, &slow->reply_key, &slow->reply, 0);

@@ -30,6 +30,7 @@ static __always_inline enum verdict slow_path_enter(struct packet *packet, const
         if ((void *)(tcp + 1) <= packet->data_end) {
             slow->sequence = bpf_ntohl(tcp->seq);
             slow->acknowledged = bpf_ntohl(tcp->ack_seq);
+            slow->payload = packet->l3_length - (packet->l4_offset - L3_OFFSET) - tcp->doff * 4;
         }
     }
     if ((void *)(ethernet + 1) <= packet->data_end) {

@@ -48,10 +48,10 @@ enum note {
     NOTE_UNANSWERED,  // its SYN again, and the backend never answered
 };
 
-// What the answer to a SYN with this sequence number acknowledges, as struct recipe keeps it.
-static __always_inline __u16 opening_of(__u32 sequence)
+// What the answer to this SYN acknowledges, as struct recipe keeps it. With data it may acknowledge them or not (RFC 7413).
+static __always_inline __u16 opening_of(const struct slow_path *slow)
 {
-    return sequence + 1;
+    return slow->payload ? 0 : slow->sequence + 1;
 }
 
 // Does a pod answer a SYN that the flow in slow->found never saw? Then that came to it directly, from a port that the flow's client
@@ -59,7 +59,7 @@ static __always_inline __u16 opening_of(__u32 sequence)
 static __always_inline int flow_is_stale(const struct slow_path *slow)
 {
     return slow->request_key.protocol == TCP && (slow->flags & FLOW_FLAG_SYN) && (slow->flags & FLOW_FLAG_ACK) &&
-           slow->found.recipe.opening != (__u16)slow->acknowledged;
+           slow->found.recipe.opening && slow->found.recipe.opening != (__u16)slow->acknowledged;
 }
 
 // Takes note of a packet that the entry in slow->found watches for; its key is slow->request_key, whichever direction
@@ -75,7 +75,7 @@ __noinline int flow_note(struct slow_path *slow)
     state = slow->found.recipe.state;
     request = is_request(slow->request_key.hook);
 
-    slow->opening = 0;
+    slow->is_opening = 0;
     if (request && protocol == TCP && is_opening_syn(slow->flags)) {
         if (state == FLOW_CLOSING) {
             slow->victim.key = slow->request_key;
@@ -83,17 +83,18 @@ __noinline int flow_note(struct slow_path *slow)
                 count(FLOW_REOPENED);
             return NOTE_OVER;
         }
-        slow->opening = opening_of(slow->sequence);
+        slow->is_opening = 1;
+        slow->opening = opening_of(slow);
     }
     next = flow_next_state(protocol, request, state, slow->flags);
-    if (next == state && !slow->opening)
+    if (next == state && !slow->is_opening)
         return NOTE_HOLDS;
     flow_partner_key(&slow->reply_key, &slow->request_key, &slow->found);
     slow->next_state = next;
     slow->watch = flow_watch(protocol, request, next);
     slow->partner_watch = flow_watch(protocol, !request, next);
     flow_change_state(slow);
-    if (slow->opening)
+    if (slow->is_opening)
         return state == FLOW_HALF_OPEN ? NOTE_UNANSWERED : NOTE_HOLDS;
     if (!request && state == FLOW_HALF_OPEN && protocol == TCP)
         unanswered_end(slow->family, slow->request_key.saddr, bpf_ntohs(slow->request_key.sport));

@@ -497,8 +497,6 @@ static __always_inline int flow_may_go(const struct recipe *recipe, __u8 protoco
         return recipe->state == FLOW_CLOSING;
     case FLOW_IF_HALF_OPEN:
         return recipe->state == FLOW_HALF_OPEN;
-    case FLOW_ALWAYS:
-        return 1;
     case FLOW_IF_NOT_ESTABLISHED:
         return flow_is_victim(recipe->state);
     default:
@@ -574,7 +572,7 @@ static __always_inline int flow_remove_pair(const enum address_family family, st
     return removed != 0;
 }
 
-// The new state of the flow of slow->request_key and slow->reply_key, in both entries, and slow->opening, if not 0. If another CPU changed it since it was
+// The new state of the flow of slow->request_key and slow->reply_key, in both entries, and of a SYN slow->opening. If another CPU changed it since it was
 // read, only closing still counts: else a last ACK beside a FIN would keep the flow for hours.
 static __always_inline void flow_set_state(const enum address_family family, struct slow_path *slow)
 {
@@ -593,7 +591,7 @@ static __always_inline void flow_set_state(const enum address_family family, str
         first.recipe->watch = slow->watch;
         second.recipe->state = slow->next_state;
         second.recipe->watch = slow->partner_watch;
-        if (slow->opening && slow->reply_key.hook == FLOW_EGRESS)
+        if (slow->is_opening && slow->reply_key.hook == FLOW_EGRESS)
             second.recipe->opening = slow->opening;
     }
     bpf_spin_unlock(&pair.stripe->lock);

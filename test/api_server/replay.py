@@ -5,7 +5,8 @@ Writes certificates and requests.jsonl to FOLDER, prints its port, and serves un
 
     {"services": {"list": [STEP, …], "watch": [STEP, …]}, …, "ask_client": BOOL, "token_file": PATH}
 
-Each list or watch of that kind takes the next step; the last one stays. With `token_file`, requests whose token is not
+Each list or watch of that kind takes the next step; the last one stays. "stream" beside "list" and "watch" is for lists
+as streams; without it they are answered by 422, and are not counted. With `token_file`, requests whose token is not
 what is in that file are answered by the recorded 401 and take no step. Steps:
 
     {"answer": NAME}                 the recording NAME: status, headers and body
@@ -49,7 +50,10 @@ class Replay:
     def __call__(self, plural: str, query: dict, token: str, answer: Answer) -> None:
         if "token_file" in self.script and token != Path(self.script["token_file"]).read_text().strip():
             return self.play({"answer": "errors/401-bad-token-list"}, answer)
-        what = "watch" if query.get("watch") else "list"
+        what = "stream" if "sendInitialEvents" in query else "watch" if query.get("watch") else "list"
+        if what == "stream" and what not in self.script[plural]:
+            answer.head(422, {"Content-Type": "text/plain"})
+            return answer.end()
         step = self._next(plural, what)
         if "events" in step:
             self.play_events(step, query["resourceVersion"], plural, answer)

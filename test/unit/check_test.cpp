@@ -155,12 +155,13 @@ TEST_F(CheckTest, KubeProxy) {
     const NetfilterChain iptables{.table = "nat", .name = "KUBE-SERVICES"};
     const std::string title = "  sl  local_address rem_address   st\n";
     put("/proc/net/tcp", title + "   0: 00000000:2810 00000000:0000 0A 0");
-    expect_ok(check_netfilter(machine(), Chains{nftables}));
-    expect_ok(check_netfilter(machine(), Chains{iptables}));
-    EXPECT_EQ(only(check_netfilter(machine(), Chains{})).level, Level::warning);
+    expect_ok(check_netfilter(machine(), Chains{nftables}, Chains{}));
+    expect_ok(check_netfilter(machine(), Chains{iptables}, Chains{}));
+    expect_ok(check_netfilter(machine(), Chains{}, Chains{iptables}));
+    EXPECT_EQ(only(check_netfilter(machine(), Chains{}, Chains{})).level, Level::warning);
 
     put("/proc/net/tcp", title + "   0: 0100007F:2810 0100007F:9999 01 0");  // established is no listener
-    EXPECT_EQ(only(check_netfilter(machine(), Chains{nftables})).fix, "start kube-proxy again: shunt does not serve ClusterIPs");
+    EXPECT_EQ(only(check_netfilter(machine(), Chains{nftables}, Chains{})).fix, "start kube-proxy again: shunt does not serve ClusterIPs");
 }
 
 TEST_F(CheckTest, Firewalls) {
@@ -168,14 +169,19 @@ TEST_F(CheckTest, Firewalls) {
     const NetfilterChain kube_proxy{.table = "kube-proxy", .name = "services"};
     put("/proc/net/tcp6", "   0: 00000000000000000000000000000000:2810 0:0 0A 0");
     NetfilterChain forward{.table = "filter", .name = "FORWARD", .filters_forwarded = true};
-    expect_ok(check_netfilter(machine(), Chains{kube_proxy, forward}));
+    expect_ok(check_netfilter(machine(), Chains{kube_proxy, forward}, Chains{}));
     forward.drops_unless_told = true;
-    EXPECT_EQ(only(check_netfilter(machine(), Chains{kube_proxy, forward})).level, Level::warning);
+    EXPECT_EQ(only(check_netfilter(machine(), Chains{kube_proxy, forward}, Chains{})).level, Level::warning);
+    forward.is_legacy = true;
+    EXPECT_NE(only(check_netfilter(machine(), Chains{kube_proxy}, Chains{forward})).fix.find("iptables-legacy -P FORWARD ACCEPT"), std::string::npos);
     const Finding calico =
-        only(check_netfilter(machine(), Chains{kube_proxy, {.table = "filter", .name = "cali-FORWARD"}, {.table = "raw", .name = "cali-PREROUTING"}}));
+        only(check_netfilter(machine(), Chains{kube_proxy, {.table = "filter", .name = "cali-FORWARD"}, {.table = "raw", .name = "cali-PREROUTING"}},
+                             Chains{}));
     EXPECT_EQ(calico.level, Level::note);
     EXPECT_EQ(calico.text.rfind("Calico: ", 0), 0U);
-    EXPECT_EQ(only(check_netfilter(machine(), failure("read", "chains", "Operation not permitted"))).level, Level::note);
+    const auto unreadable = failure("read", "chains", "Operation not permitted");
+    EXPECT_EQ(only(check_netfilter(machine(), unreadable, Chains{})).level, Level::note);
+    EXPECT_EQ(only(check_netfilter(machine(), Chains{}, unreadable)).level, Level::note);
 }
 
 TEST_F(CheckTest, Device) {

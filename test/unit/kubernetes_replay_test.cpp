@@ -15,6 +15,8 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <optional>
+#include <random>
 #include <sstream>
 
 #include "agent/decode/api_answer.h"
@@ -31,6 +33,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr const char* kNode = "ip-10-0-1-11.us-west-2.compute.internal";
+const std::string kStream = "sendInitialEvents";
 constexpr int kEventsOfServices = 60;
 constexpr int kEventsOfSlices = 80;
 
@@ -43,13 +46,10 @@ std::string read_text(const std::filesystem::path& path) {
 
 std::string recorded(const std::string& name) { return read_text(std::filesystem::path(RECORDINGS) / name); }
 
-class ReplayServer {
+// A module of test/api_server that prints its port and serves until its standard input ends.
+class PythonServer {
 public:
-    explicit ReplayServer(const std::string& script)
-        : folder_(std::filesystem::temp_directory_path() / ("shunt-test-replay-" + std::to_string(getpid()))) {
-        std::filesystem::create_directory(folder_);
-        std::ofstream(folder_ / "token") << "first\n";
-        std::ofstream(folder_ / "script.json") << script;
+    PythonServer(const char* module, const std::vector<std::string>& arguments) {
         std::array<int, 2> input{};
         std::array<int, 2> output{};
         EXPECT_EQ(pipe2(input.data(), O_CLOEXEC), 0);
@@ -59,27 +59,25 @@ public:
         posix_spawn_file_actions_adddup2(&actions, input[0], 0);
         posix_spawn_file_actions_adddup2(&actions, output[1], 1);
         posix_spawn_file_actions_addchdir_np(&actions, TEST_FOLDER);
-        const std::string folder = folder_;
-        const std::string script_path = folder_ / "script.json";
-        std::array<const char*, 8> argv = {"/usr/bin/python3", "-B", "-m", "api_server.replay", folder.c_str(), script_path.c_str(), RECORDINGS, nullptr};
+        std::vector<const char*> argv = {"/usr/bin/python3", "-B", "-m", module};
+        for (const std::string& argument : arguments) {
+            argv.push_back(argument.c_str());
+        }
+        argv.push_back(nullptr);
         EXPECT_EQ(posix_spawn(&pid_, "/usr/bin/python3", &actions, nullptr, const_cast<char**>(argv.data()), environ), 0);
         posix_spawn_file_actions_destroy(&actions);
         close(input[0]);
         close(output[1]);
         input_ = Fd(input[1]);
         output_ = Fd(output[0]);
-        std::string port;
         for (char c = 0; ::read(output_.get(), &c, 1) == 1 && c != '\n';) {
-            port += c;
+            port_ += c;
         }
-        EXPECT_FALSE(port.empty()) << "the server did not start";
-        url_ = "https://127.0.0.1:" + port;
+        EXPECT_FALSE(port_.empty()) << module << " did not start";
     }
-
-    ~ReplayServer() {
-        stop();
-        std::filesystem::remove_all(folder_);
-    }
+    PythonServer(const PythonServer&) = delete;
+    PythonServer& operator=(const PythonServer&) = delete;
+    ~PythonServer() { stop(); }
 
     void stop() {
         if (pid_ > 0) {
@@ -87,16 +85,44 @@ public:
             waitpid(std::exchange(pid_, -1), nullptr, 0);
         }
     }
+    const std::string& port() const { return port_; }
+
+private:
+    std::string port_;
+    pid_t pid_ = -1;
+    Fd input_;
+    Fd output_;
+};
+
+class ReplayServer {
+public:
+    explicit ReplayServer(const std::string& script)
+        : folder_(std::filesystem::temp_directory_path() / ("shunt-test-replay-" + std::to_string(getpid()))) {
+        std::filesystem::create_directory(folder_);
+        std::ofstream(folder_ / "token") << "first\n";
+        std::ofstream(folder_ / "script.json") << script;
+        server_.emplace("api_server.replay", std::vector<std::string>{folder_, folder_ / "script.json", RECORDINGS});
+        url_ = "https://127.0.0.1:" + server_->port();
+    }
+
+    ~ReplayServer() {
+        stop();
+        std::filesystem::remove_all(folder_);
+    }
+
+    void stop() { server_->stop(); }
 
     const std::string& url() const { return url_; }
     std::filesystem::path file(const std::string& name) const { return folder_ / name; }
 
-    // Requests so far, as lines of JSON, those that hold all of `words`.
+    // Requests so far, as lines of JSON, those that hold all of `words`. Streams only if the words say so: the script of
+    // most tests has none.
     int requests(const std::vector<std::string>& words = {}) const {
         std::ifstream log(folder_ / "requests.jsonl");
         int number = 0;
         for (std::string line; std::getline(log, line);) {
-            number += std::ranges::all_of(words, [&](const std::string& word) { return line.find(word) != line.npos; });
+            const bool is_asked = line.find(kStream) == line.npos || std::ranges::find(words, kStream) != words.end();
+            number += is_asked && std::ranges::all_of(words, [&](const std::string& word) { return line.find(word) != line.npos; });
         }
         return number;
     }
@@ -104,9 +130,7 @@ public:
 private:
     std::filesystem::path folder_;
     std::string url_;
-    pid_t pid_ = -1;
-    Fd input_;
-    Fd output_;
+    std::optional<PythonServer> server_;
 };
 
 std::size_t open_descriptors() {
@@ -236,6 +260,66 @@ TEST(Replay, ListsAndWatchesGiveTheModel) {
                                "\"resourceVersion\": \"0\""}), 1);
     EXPECT_EQ(server.requests({"\"watch\": \"true\"", "\"resourceVersion\": \"673\"", "allowWatchBookmarks"}), 1);
     EXPECT_EQ(server.requests({"nodes", std::string("metadata.name=") + kNode}), 2);
+}
+
+// One step, and the list that stands in its place when it fails.
+std::string streamed(const std::string& plural, const std::string& stream, const std::string& list) {
+    return '"' + plural + R"(": {"stream": [)" + stream + R"(], "list": [)" + list + R"(], "watch": [{"events": "watch-scenario/services-kube-proxy", "lines": 0}]})";
+}
+
+std::string answer(const std::string& name, const std::string& more = "") { return R"({"answer": ")" + name + '"' + more + '}'; }
+
+const std::string kNodeStream = "watch-other/node-fieldselector-streaming-list";
+const std::string kServicesStream = "watch-other/services-streaming-list-selector";
+const std::string kSlicesStream = "watch-other/endpointslices-streaming-list";
+
+// The cluster was in the same state when its lists and its streams were recorded.
+bool is_listed_state(const Snapshot& snapshot) {
+    static ObjectStore* const expected = [] {
+        auto* const made = new ObjectStore;
+        expect(*made, "Service", "services-kube-proxy", 0);
+        expect(*made, "EndpointSlice", "endpointslices-kube-proxy", 0);
+        made->replace("Node", *decode_api_list("Node", recorded("lists/nodes-fieldselector.json")));
+        return made;
+    }();
+    return snapshot.services == expected->snapshot().services && snapshot.slices == expected->snapshot().slices &&
+           snapshot.nodes == expected->snapshot().nodes;
+}
+
+TEST(Replay, StreamsGiveTheModelOfTheLists) {
+    const ReplayServer server("{" + streamed("services", answer(kServicesStream, R"(, "pieces": 1)"), "") + "," +
+                              streamed("endpointslices", answer(kSlicesStream, R"(, "pieces": 2, "hold": true)"), "") + "," +
+                              streamed("nodes", answer(kNodeStream), "") + "}");
+    Client client(server);
+    ASSERT_TRUE(client.run_until([&] { return server.requests({"\"watch\""}) == 3; }));
+    EXPECT_TRUE(is_listed_state(client->snapshot()));
+    EXPECT_TRUE(client->knows_everything());
+    EXPECT_EQ(server.requests({kStream, "\"resourceVersion\": \"0\""}), 3);
+    EXPECT_EQ(server.requests({"\"limit\""}), 0);
+    EXPECT_EQ(server.requests({"\"watch\"", "\"plural\": \"services\"", "\"resourceVersion\": \"1539\""}), 1) << "from the bookmark on";
+}
+
+TEST(Replay, ListsAndStreamsThatAreCutAtAnyByteCountForNothing) {
+    const std::size_t before = open_descriptors();
+    std::mt19937 chance(7);
+    for (int run = 0; run < 8; run++) {
+        const auto cut = [&](const std::string& name, std::size_t size) {
+            return answer(name, R"(, "cut": )" + std::to_string(chance() % size));
+        };
+        const std::string services = "watch-scenario/services-kube-proxy.list";
+        const std::string slices = "watch-scenario/endpointslices-kube-proxy.list";
+        const ReplayServer server("{" + streamed("services", cut(kServicesStream, 66877), cut(services, 63677) + "," + cut(services, 63677) + "," + answer(services)) + "," +
+                                  streamed("endpointslices", cut(kSlicesStream, 153668), cut(slices, 147392) + "," + answer(slices)) + "," +
+                                  streamed("nodes", cut(kNodeStream, 3571), answer("lists/nodes-fieldselector")) + "}");
+        Client client(server, {}, 4ms);
+        ASSERT_TRUE(client.run_until([&] {
+            EXPECT_TRUE(client->snapshot().services.empty() || is_listed_state(client->snapshot()));
+            return client->knows_everything();
+        }));
+        EXPECT_TRUE(is_listed_state(client->snapshot()));
+        EXPECT_EQ(client->trouble(), std::nullopt);
+    }
+    EXPECT_EQ(open_descriptors(), before);
 }
 
 TEST(Replay, AQuietSourceSleeps) {
@@ -383,7 +467,7 @@ TEST(Replay, RotatedTokenIsReadAgain) {
     EXPECT_NE(client->trouble()->message().find("401"), std::string::npos) << client->trouble()->message();
     std::ofstream(server.file("mine")) << "first\n";
     ASSERT_TRUE(client.run_until([&] { return is_expected(client->snapshot()); }));
-    EXPECT_GE(server.requests({"\"token\": \"old\""}), 3);
+    EXPECT_GE(server.requests({kStream, "\"token\": \"old\""}), 3);
     EXPECT_GE(server.requests({"\"token\": \"first\""}), 6);
 }
 
@@ -429,6 +513,26 @@ TEST(Replay, AuthorityAsDataAndAnotherServerName) {
     access.tls_server_name = "another.name";
     Client mistaken(server, access);
     ASSERT_TRUE(mistaken.run_until([&] { return mistaken->trouble().has_value(); }));
+}
+
+// The proxy-url of a kubeconfig, whatever $NO_PROXY says, as client-go has it.
+TEST(Replay, EverythingGoesThroughTheProxyOfAKubeconfig) {
+    const ReplayServer server(script());
+    const PythonServer proxy("api_server.proxy", {server.file("proxied")});
+    std::ofstream(server.file("kubeconfig"))
+        << R"({"apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+               "clusters": [{"name": "k", "cluster": {"server": ")" << server.url() << R"(", "certificate-authority": "ca.crt",
+                             "proxy-url": "http://127.0.0.1:)" << proxy.port() << R"("}}], "users": [{"name": "u", "user": {"token": "t"}}]})";
+    const auto access = load_kubeconfig(server.file("kubeconfig"));
+    ASSERT_TRUE(access) << access.error().message();
+    setenv("NO_PROXY", "127.0.0.1", 1);
+    Client client(server, *access);
+    EXPECT_TRUE(client.run_until([&] { return is_expected(client->snapshot()); }));
+    unsetenv("NO_PROXY");
+    const std::string target = server.url().substr(8) + '\n';
+    const std::string asked = read_text(server.file("proxied"));
+    EXPECT_GE(asked.size() / target.size(), 3U) << "three watches are open at a time";
+    EXPECT_EQ(asked.substr(0, target.size()), target);
 }
 
 TEST(Replay, ClientCertificates) {

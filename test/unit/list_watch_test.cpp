@@ -31,8 +31,15 @@ private:
     HttpAnswerHandler* handler_ = nullptr;
 };
 
+// A server that knows no streams, as most of the tests want it.
 class ListWatchTest : public testing::Test {
 protected:
+    void SetUp() override {
+        wait();
+        transport_.answer(422, "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled");
+        EXPECT_FALSE(watch_.trouble());
+    }
+
     // Until the next request is begun; how long that took.
     std::chrono::milliseconds wait() {
         const std::size_t before = transport_.requests.size();
@@ -82,6 +89,92 @@ TEST_F(ListWatchTest, WatchBeginsWhereTheListEnds) {
     transport_.handler().on_end(std::nullopt);
     EXPECT_EQ(wait(), 0ms) << "a regular end of a long watch";
     EXPECT_TRUE(asks("resourceVersion=12&"));
+}
+
+class StreamTest : public ListWatchTest {
+protected:
+    void SetUp() override { wait(); }
+    void begin() { transport_.handler().on_head({.status = 200}); }
+    bool say(const std::string& text) { return transport_.handler().on_body(text); }
+    void end() { transport_.handler().on_end(std::nullopt); }
+    static std::string last(const std::string& version) {
+        return R"({"type":"BOOKMARK","object":{"kind":"Node","apiVersion":"v1","metadata":{"resourceVersion":")" + version +
+               R"(","annotations":{"k8s.io/initial-events-end":"true"}}}})" "\n";
+    }
+};
+
+TEST_F(StreamTest, CountsWhenTheBookmarkSaysThatItIsAll) {
+    EXPECT_TRUE(asks("watch=true&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=0&"));
+    begin();
+    EXPECT_TRUE(say(event("ADDED", "a", "3") + event("ADDED", "b", "4") + event("ADDED", "c", "5") + event("MODIFIED", "c", "8") +
+                    event("DELETED", "b", "9") + event("BOOKMARK", "", "9")));
+    EXPECT_TRUE(store_.snapshot().nodes.empty());
+    EXPECT_FALSE(watch_.has_listed());
+    EXPECT_FALSE(say(last("10")));
+    EXPECT_TRUE(watch_.has_listed());
+    EXPECT_EQ(store_.snapshot().nodes.size(), 2U);
+    end();
+    EXPECT_EQ(wait(), 0ms);
+    EXPECT_TRUE(asks("&watch=true&allowWatchBookmarks=true&resourceVersion=10&"));
+    EXPECT_FALSE(asks("sendInitialEvents"));
+
+    transport_.answer(200, R"({"type":"ERROR","object":{"kind":"Status","message":"too old","code":410}})" "\n");
+    EXPECT_GE(wait(), 250ms);
+    EXPECT_TRUE(asks("sendInitialEvents=true")) << "the server is known to have it";
+    EXPECT_FALSE(asks("resourceVersion=")) << "from the present";
+    begin();
+    EXPECT_FALSE(say(event("ADDED", "a", "3") + last("20")));
+    EXPECT_EQ(store_.snapshot().nodes.size(), 1U) << "what is not in the stream is gone";
+}
+
+TEST_F(StreamTest, AnOddObjectStandsForItself) {
+    begin();
+    EXPECT_FALSE(say(event("ADDED", "a", "3") + R"({"type":"ADDED","object":{"metadata":{"name":"odd"},"status":7}})" "\n" + last("4")));
+    EXPECT_TRUE(watch_.has_listed());
+    EXPECT_EQ(store_.snapshot().nodes.size(), 1U);
+    EXPECT_EQ(store_.undecoded().size(), 1U);
+}
+
+TEST_F(StreamTest, ThatEndsTooEarlyIsFollowedByAList) {
+    begin();
+    say(event("ADDED", "a", "3"));
+    end();
+    EXPECT_EQ(watch_.trouble()->message(), "list nodes: the stream ended before all was listed");
+    EXPECT_GE(wait(), 250ms);
+    EXPECT_TRUE(asks("limit=500&resourceVersion=0"));
+    EXPECT_TRUE(store_.snapshot().nodes.empty());
+    list("7", item("b"));
+    EXPECT_EQ(store_.snapshot().nodes.size(), 1U);
+    EXPECT_FALSE(watch_.trouble());
+}
+
+TEST_F(StreamTest, CutBeforeAnyAnswerIsTriedAgain) {
+    transport_.handler().on_end(Error{"ask", "https://192.0.2.1", "connection refused"});
+    wait();
+    EXPECT_TRUE(asks("sendInitialEvents=true"));
+}
+
+TEST_F(StreamTest, ErrorsAreFollowedByAList) {
+    begin();
+    EXPECT_FALSE(say(R"({"type":"ERROR","object":{"kind":"Status","message":"Too large resource version","code":504}})" "\n"));
+    end();
+    EXPECT_GE(wait(), 250ms);
+    EXPECT_TRUE(asks("limit=500"));
+    transport_.answer(500, "no");
+    wait();
+    EXPECT_TRUE(asks("limit=500"));
+}
+
+TEST_F(StreamTest, RefusalsThatAreAboutUsAreTriedAgain) {
+    for (const int status : {401, 403, 429}) {
+        transport_.answer(status, "no");
+        EXPECT_EQ(watch_.trouble()->message().substr(0, 35), "list nodes: the API server says " + std::to_string(status));
+        wait();
+        EXPECT_TRUE(asks("sendInitialEvents=true"));
+    }
+    transport_.answer(503, "no");
+    wait();
+    EXPECT_TRUE(asks("limit=500"));
 }
 
 TEST_F(ListWatchTest, PagesCountTogether) {

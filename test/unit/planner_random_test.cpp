@@ -135,6 +135,16 @@ unsigned first_seed() {
     return seed;
 }
 
+std::map<IpAddress, std::uint32_t> remote_addresses(const FakeMaps& maps) {
+    std::map<IpAddress, std::uint32_t> found;
+    for (const auto& [id, value] : maps.backends) {
+        if (value.placement == BACKEND_REMOTE) {
+            ++found[identity_of(value).address];
+        }
+    }
+    return found;
+}
+
 TEST(PlannerRandom, StepByStepEqualsFromScratch) {
     const unsigned seed = first_seed();
     for (unsigned run = 0; run < 5 && !testing::Test::HasFailure(); ++run) {
@@ -163,6 +173,7 @@ TEST(PlannerRandom, StepByStepEqualsFromScratch) {
             EXPECT_EQ(cluster.maps.listed_backends(), fresh.maps.listed_backends()) << "seed " << seed;
             EXPECT_EQ(cluster.state.slices.in_use(), fresh.state.slices.in_use());
             EXPECT_EQ(cluster.state.treatments, fresh.state.treatments);
+            EXPECT_EQ(cluster.state.remote_addresses, remote_addresses(cluster.maps)) << "seed " << seed << " run " << run;
         }
     }
 }

@@ -372,6 +372,32 @@ INSTANTIATE_TEST_SUITE_P(Each, PlannerFullMapTest,
                                          FullMap{"source_ranges", {.slots = 4096, .source_ranges = 2}}),
                          [](const auto& info) { return info.param.name; });
 
+// So many changes at once that what they gave back is all that there is.
+TEST(Planner, ABurstThatFillsTheSlotsLeavesNothingBehind) {
+    Cluster cluster({.slots = 4 * 251});
+    cluster.put(node("node-a", {"198.18.0.21"}));
+    for (std::string name : {"a", "b", "c"}) {
+        cluster.put(node_port_service(name, static_cast<std::uint16_t>(30001 + name[0] - 'a')));
+        cluster.put(slice(name + "-1", name, {endpoint("198.19.0.1", "node-b")}));
+    }
+    cluster.plan();
+    ASSERT_EQ(cluster.state.treatments[SERVED], 3U);
+    for (std::string name : {"a", "b", "c"}) {
+        cluster.put(slice(name + "-1", name, {endpoint("198.19.0.2", "node-b")}));
+    }
+    cluster.plan();
+    EXPECT_EQ(cluster.state.treatments[LEFT_NO_ROOM], 2U);
+    EXPECT_EQ(cluster.state.crowded.size(), 2U);
+    EXPECT_TRUE(cluster.plan().operations.empty()) << "too early";
+    EXPECT_FALSE(cluster.state.is_retry_due(cluster.options.now_ns));
+    cluster.options.now_ns += SLOT_GRACE_NS;
+    EXPECT_TRUE(cluster.state.is_retry_due(cluster.options.now_ns));
+    cluster.plan();
+    EXPECT_EQ(cluster.state.treatments[SERVED], 3U);
+    EXPECT_TRUE(cluster.state.crowded.empty());
+    EXPECT_EQ(cluster.maps.answers().size(), 3U);
+}
+
 TEST(SlicePool, MergesNeighboursAndRests) {
     SlicePool pool(1000);
     EXPECT_EQ(pool.take(300, 0), 0U);

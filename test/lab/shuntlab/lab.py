@@ -38,15 +38,24 @@ def binary() -> Path:
     raise SystemExit("no shunt binary: set SHUNT, or cmake --preset release && cmake --build --preset release")
 
 
+def reads_the_api() -> bool:
+    """$SHUNT_LAB_SOURCE: "api", or "manifests" as without it."""
+    source = os.environ.get("SHUNT_LAB_SOURCE", "manifests")
+    if source not in ("api", "manifests"):
+        raise SystemExit(f'SHUNT_LAB_SOURCE is "{source}": it is "manifests" or "api"')
+    return source == "api"
+
+
 class Lab:
     """`mode` and `offloads` as in `shunt agent --mode` and topology.build(); `example_only` leaves out the lab's own
-    Services; `api`: an API server on the router serves the manifests, and the agents read it instead of them."""
+    Services; `api`: an API server on the router serves the manifests, and the agents read it instead of them. Without it
+    $SHUNT_LAB_SOURCE decides."""
 
     def __init__(
-        self, *, mode: str = "auto", offloads: bool = False, example_only: bool = False, api: bool = False
+        self, *, mode: str = "auto", offloads: bool = False, example_only: bool = False, api: bool | None = None
     ):
         self.api_server: ApiServer | None = None
-        self.api = api
+        self.api = reads_the_api() if api is None else api
         self.example_only = example_only
         self.mode = mode
         self.offloads = offloads

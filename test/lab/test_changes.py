@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of changes in the manifest directory: good ones, broken ones, Services left to the stack."""
+"""What becomes of changes: good ones, broken manifests, Services left to the stack, a pod out of its slice."""
 
 import re
 import time
@@ -7,6 +7,7 @@ import unittest
 
 from shuntlab import actors, conversation, figures, frontends, manifests, requests
 from shuntlab.case import LabCase, figure
+from shuntlab.lab import reads_the_api
 from shuntlab.requests import Target
 
 BROKEN_YAML = """\
@@ -22,6 +23,8 @@ NEW = "lab/new"
 NEW_NODE_PORT = 30500
 PORT = (("http", "TCP", actors.HTTP_PORT),)
 
+about_files = unittest.skipIf(reads_the_api(), "about manifest files, and the agents read the API")
+
 
 def refused(target: Target) -> bool:
     """The stack's own answer for a port on which nobody listens."""
@@ -32,7 +35,7 @@ def refused(target: Target) -> bool:
     return False
 
 
-class ManifestChanges(LabCase):
+class Changes(LabCase):
     def setUp(self):
         self.agent = self.lab.agents["node-a"]
         self.logged = len(self.agent.log())
@@ -80,6 +83,7 @@ class ManifestChanges(LabCase):
             took = self.eventually(lambda: refused(target), "the NodePort is gone")
         figure(f"a deleted Service: refused by the stack {figures.milliseconds(took)} after its file went")
 
+    @about_files
     def test_broken_file_is_named_with_its_place(self):
         self.lab.manifests.put_text("broken.yaml", BROKEN_YAML)
         self.addCleanup(self.eventually, lambda: self.agent.command("status").returncode == 0, "status is good again")
@@ -96,6 +100,7 @@ class ManifestChanges(LabCase):
             self.add_service(NEW, NEW_NODE_PORT, "beside.json")
             self.eventually(lambda: self.answers(NEW_NODE_PORT), "a Service in another file is in force")
 
+    @about_files
     def test_last_good_state_stays_also_across_a_restart(self):
         """The file that holds the lab's Services is cut in the middle: they stay, in the agent that saw it whole
         and in one that never did."""
