@@ -53,10 +53,10 @@ Result<Datapath> Datapath::make(const Contestant& contestant, const Room& room, 
         made = datapath.put_backends(placement);
     }
     if (made) {
-        made = datapath.put_service(kServed, kFrontendPort, kSlots);
+        made = datapath.put_service(kServed, kFrontendPort, POLICY_CLUSTER);
     }
     if (made) {
-        made = datapath.put_service(kEmpty, kEmptyFrontendPort, 0);
+        made = datapath.put_service(kEmpty, kEmptyFrontendPort, POLICY_LOCAL);
     }
     if (made) {
         made = datapath.tend();
@@ -110,7 +110,7 @@ Status Datapath::put_backends(Placement placement) const {
     return {};
 }
 
-Status Datapath::put_service(std::uint32_t id, std::uint16_t port, std::uint32_t slots) const {
+Status Datapath::put_service(std::uint32_t id, std::uint16_t port, traffic_policy policy) const {
     const service entry{.service_namespace = "bench",
                         .name = "bench",
                         .family = family_,
@@ -118,8 +118,8 @@ Status Datapath::put_service(std::uint32_t id, std::uint16_t port, std::uint32_t
                         .type = SERVICE_LOAD_BALANCER,
                         .treatment = SERVED,
                         .port = port,
-                        .external_policy = POLICY_CLUSTER,
-                        .slice = SERVICE_SLICE(0, slots)};
+                        .external_policy = policy,
+                        .slice = SERVICE_SLICE(0, kSlots)};
     const std::vector<service_counters> zeros(static_cast<std::size_t>(libbpf_num_possible_cpus()));
     frontend_key key{.family = family_, .protocol = TCP, .port = port};
     std::ranges::copy(scene(family_).frontend.octets, key.address);

@@ -7,6 +7,7 @@
 #include "agent/bench/path.h"
 #include "agent/bench/scratch_network.h"
 #include "maps/event.h"
+#include "maps/service.h"
 
 namespace shunt::bench {
 
@@ -35,7 +36,7 @@ private:
     Status put(const char* map, const void* key, const void* value) const;
     Status put_device() const;
     Status put_backends(Placement placement) const;
-    Status put_service(std::uint32_t id, std::uint16_t port, std::uint32_t slots) const;
+    Status put_service(std::uint32_t id, std::uint16_t port, traffic_policy policy) const;
 
     Object object_;
     const Contestant* contestant_;

@@ -128,6 +128,9 @@ Segment outgoing(Path path, address_family family, const Flow& flow) {
 }
 
 std::uint32_t expected_action(Path path, Hook hook) {
+    if (path == Path::refused) {
+        return hook == Hook::xdp ? static_cast<std::uint32_t>(XDP_DROP) : static_cast<std::uint32_t>(TC_ACT_SHOT);
+    }
     if (hook == Hook::xdp) {
         return is_sent(path) ? XDP_TX : XDP_PASS;
     }
@@ -139,7 +142,7 @@ std::vector<event> expected_events(Path path) {
         case Path::pass:
             return {};
         case Path::refused:
-            return {DROP_NO_ENDPOINTS};
+            return {DROP_NO_LOCAL_ENDPOINT};
         case Path::local_request:
             return {FORWARDED_LOCAL_REQUEST};
         case Path::local_reply:

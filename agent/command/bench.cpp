@@ -29,7 +29,7 @@ constexpr CommandText kText{
         "no agent needs to run. Every packet is accounted for; a path that does not do its work has no figure.\n"
         "A figure is the median of all rounds, less the FLOOR: the same packets given to a program that only\n"
         "returns. It means something beside another one of the same run. Takes a few minutes, or --quick.\n\n"
-        "Paths: pass (none of ours), refused (a Service without endpoints), local-request, local-reply,\n"
+        "Paths: pass (none of ours), refused (no endpoint here, policy Local), local-request, local-reply,\n"
         "remote-request, remote-reply, new-local and new-remote (each packet opens a flow).",
     .example = "shunt bench --path remote-request,pass --flows 1,65536 --quick",
 };

@@ -4,6 +4,8 @@
 #include <bpf/bpf.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <atomic>
 #include <optional>
 #include <string>
@@ -43,10 +45,11 @@ Result<Entries<Key, Value>> read_all(int map, const char* name) {
     Entries<Key, Value> entries;
     std::vector<Key> keys(1024);
     std::vector<Value> values(keys.size());
-    std::uint32_t position = 0;
+    using Position = std::array<std::byte, std::max(sizeof(Key), sizeof(std::uint32_t))>;  // a bucket; of a trie a key
+    Position position{};
     bool is_first = true;
     for (;;) {
-        std::uint32_t next = 0;
+        Position next{};
         auto count = static_cast<__u32>(keys.size());
         const int error = bpf_map_lookup_batch(map, is_first ? nullptr : &position, &next, keys.data(), values.data(),
                                                &count, nullptr);
