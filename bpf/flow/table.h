@@ -497,10 +497,10 @@ static __always_inline int flow_may_go(const struct recipe *recipe, __u8 protoco
         return recipe->state == FLOW_CLOSING;
     case FLOW_IF_HALF_OPEN:
         return recipe->state == FLOW_HALF_OPEN;
-    case FLOW_IF_NOT_ESTABLISHED:
-        return flow_is_victim(recipe->state);
     case FLOW_ALWAYS:
         return 1;
+    case FLOW_IF_NOT_ESTABLISHED:
+        return flow_is_victim(recipe->state);
     default:
         return flow_is_idle(recipe, protocol, now);
     }

@@ -79,6 +79,8 @@ protected:
     void expect_outcome(const Packet& packet, Outcome outcome);
     Outcome refusal() const { return is_tcp() ? Outcome::RESET : Outcome::UNREACHABLE; }
     std::uint64_t counted(event event) const;
+    // Until one has begun for the programs, too, whose clock is coarser.
+    static void wait_for_a_new_tick();
 
     World world;
 

@@ -109,7 +109,7 @@ Service Generator::service(unsigned number) {
 
 void Generator::change_policies(Service& service) {
     service.is_local = chance(45);
-    service.affinity_timeout = chance(40) ? (chance(50) ? 10800 : 600) : 0;
+    service.affinity_timeout = chance(60) ? (chance(50) ? 10800 : 600) : 0;
     service.source_ranges.clear();
     if (chance(45)) {
         const unsigned count = 1 + below(3);
@@ -249,7 +249,7 @@ Packet Generator::packet(const World& world) {
         std::vector<Address> addresses = service.external_ips;
         addresses.insert(addresses.end(), service.ingress_ips.begin(), service.ingress_ips.end());
         if (addresses.empty() || chance(35)) {
-            packet.destination = one_of(chance(60) ? world.internal_ips : world.own_addresses);
+            packet.destination = one_of(chance(80) ? world.internal_ips : world.own_addresses);
             if (port.node_port != 0) {
                 packet.destination_port = port.node_port;
             }
@@ -260,7 +260,7 @@ Packet Generator::packet(const World& world) {
             packet.destination_port = static_cast<std::uint16_t>(packet.destination_port + 1 + below(3000));
         } else if (chance(6)) {
             packet.protocol = packet.protocol == Protocol::TCP ? Protocol::UDP : Protocol::TCP;
-        } else if (chance(6)) {
+        } else if (chance(9)) {
             packet.protocol = Protocol::ECHO;
             packet.destination_port = 0;
         }

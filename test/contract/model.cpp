@@ -222,7 +222,7 @@ Decision Model::decide(const Packet& packet) const {
         const bool is_closing = flow.state == State::CLOSING && is_opening_syn(packet);
         if (!is_closing && flow.state == State::OPENING && is_opening_syn(packet)) {
             Decision rescue{.outcome = Outcome::FORWARDED, .destinations = fresh.destinations, .rule = Rule::RESCUE};
-            if (fresh.rule == Rule::AFFINITY) {
+            if (fresh.rule == Rule::AFFINITY || (at && forgotten_.contains({at->key, packet.source.to_string()}))) {
                 rescue.destinations.insert(flow.to);  // the client stays, or goes where it belongs
             } else {
                 rescue.destinations.erase(flow.to);
@@ -275,7 +275,31 @@ void Model::forwarded(const Packet& packet, const Destination& to) {
         flow.state = State::CLOSING;
     } else if (flow.state == State::ANSWERED && (packet.flags & (ACK | SYN)) == ACK) {
         flow.state = State::ESTABLISHED;
-        affinity_[{flow.service, packet.source.to_string()}] = flow.to;
+        note_affinity(flow, packet.source);
+    }
+}
+
+// An endpoint that gets no new connections at this moment: whether the client is noted there is open.
+void Model::note_affinity(const Flow& flow, const Address& client) {
+    const auto& [name, port_name, version] = flow.service;
+    const auto service = world_.services.find(name);
+    if (service == world_.services.end() || service->second.affinity_timeout == 0) {
+        return;
+    }
+    const auto port = std::ranges::find(service->second.ports, port_name, &ServicePort::name);
+    if (port == service->second.ports.end()) {
+        return;
+    }
+    const Endpoints endpoints = this->endpoints({&service->second, &*port, Kind::VIP, flow.service}, version);
+    const Client key{flow.service, client.to_string()};
+    if (endpoints.cluster.contains(flow.to) || (service->second.is_local && endpoints.local.contains(flow.to))) {
+        affinity_[key] = flow.to;
+        forgotten_.erase(key);
+    } else if (affinity_.contains(key) && affinity_[key] != flow.to) {
+        affinity_.erase(key);
+        forgotten_.insert(key);
+    } else if (!affinity_.contains(key)) {
+        forgotten_.insert(key);
     }
 }
 
@@ -288,7 +312,7 @@ void Model::answered(const Packet& packet, std::uint8_t flags) {
     Flow& flow = flows_.at(key_of(packet));
     if (packet.protocol != Protocol::TCP) {
         if (flow.state == State::OPENING) {
-            affinity_[{flow.service, packet.source.to_string()}] = flow.to;
+            note_affinity(flow, packet.source);
         }
         flow.state = State::ESTABLISHED;
     } else if (flags & (FIN | RST)) {
@@ -303,8 +327,8 @@ std::optional<Destination> Model::connection(const Packet& packet) const {
     return found == flows_.end() ? std::nullopt : std::optional(found->second.to);
 }
 
-// The endpoints that serve, whether new connections go to them or not.
-std::set<Destination> Model::serving(const ServiceKey& key) const {
+// All endpoints, or those that serve, whether new connections go to them or not.
+std::set<Destination> Model::known(const ServiceKey& key, bool only_serving) const {
     std::set<Destination> result;
     const auto& [name, port_name, version] = key;
     const auto service = world_.services.find(name);
@@ -314,7 +338,7 @@ std::set<Destination> Model::serving(const ServiceKey& key) const {
     for (const ServicePort& port : service->second.ports) {
         if (port.name == port_name) {
             for (const auto& [at, endpoint] : endpoints_of(world_, service->second, port, version)) {
-                if (is_serving(*endpoint)) {
+                if (!only_serving || is_serving(*endpoint)) {
                     result.insert(at);
                 }
             }
@@ -325,9 +349,17 @@ std::set<Destination> Model::serving(const ServiceKey& key) const {
 
 void Model::change(World world) {
     world_ = std::move(world);
+    // Whether a client is still noted at an endpoint that went and comes back is open.
+    std::erase_if(affinity_, [this](const auto& entry) {
+        const bool is_gone = !known(entry.first.first, false).contains(entry.second);
+        if (is_gone) {
+            forgotten_.insert(entry.first);
+        }
+        return is_gone;
+    });
     for (auto flow = flows_.begin(); flow != flows_.end();) {
         const bool is_udp = std::get<Protocol>(flow->first) == Protocol::UDP;
-        if (is_udp && !serving(flow->second.service).contains(flow->second.to)) {
+        if (is_udp && !known(flow->second.service, true).contains(flow->second.to)) {
             moved_.insert(flow->first);
             flow = flows_.erase(flow);
         } else {

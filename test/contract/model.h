@@ -183,12 +183,15 @@ private:
     bool is_in_cluster(const Address& address) const;
     Endpoints endpoints(const Frontend& frontend, int version) const;
     Decision begin(const Packet& packet, const Frontend& frontend) const;
-    std::set<Destination> serving(const ServiceKey& service) const;
+    std::set<Destination> known(const ServiceKey& service, bool only_serving) const;
+    void note_affinity(const Flow& flow, const Address& client);
 
     World world_;
     std::map<FlowKey, Flow> flows_;
     std::set<FlowKey> moved_;  // UDP flows that lost their endpoint since their last packet
-    std::map<std::pair<ServiceKey, std::string>, Destination> affinity_;  // by service and client
+    using Client = std::pair<ServiceKey, std::string>;
+    std::map<Client, Destination> affinity_;
+    std::set<Client> forgotten_;  // or not: that is open
 };
 
 std::ostream& operator<<(std::ostream& out, const Destination& destination);

@@ -76,6 +76,10 @@ Observation observe(test::Program program, const Packet& packet, std::span<const
                     const test::Outcome& outcome) {
     Observation seen;
     const bool is_same = std::ranges::equal(sent, outcome.frame.bytes);
+    if (outcome.verdict == Verdict::REFUSED || outcome.verdict == Verdict::OTHER) {
+        seen.fault = std::string("the verdict is ") + test::name(outcome.verdict);
+        return seen;
+    }
     if (!outcome.metadata.empty()) {
         seen.fault = "handed to tc";
         return seen;
