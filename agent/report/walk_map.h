@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a whole hash map in batches: a system call for thousands of entries. Entries that come or go meanwhile may be
+// Reads a whole hash map or trie in batches: a system call for thousands of entries. Entries that come or go meanwhile may be
 // missed; none is seen twice.
 #pragma once
 
 #include <bpf/bpf.h>
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -20,7 +23,8 @@ Status walk_map(int map, const std::string& name, std::size_t values_per_entry, 
     std::uint32_t batch = 1024;
     std::vector<Key> keys(batch);
     std::vector<Value> values(batch * values_per_entry);
-    std::uint32_t position = 0;
+    // The number of a bucket for a hash map, a key for a trie.
+    std::array<std::byte, std::max(sizeof(Key), sizeof(std::uint32_t))> position{};
     for (bool first = true, more = true; more;) {
         std::uint32_t count = batch;
         if (bpf_map_lookup_batch(map, first ? nullptr : &position, &position, keys.data(), values.data(), &count,

@@ -34,7 +34,7 @@ static __always_inline int echo(const struct packet *packet, struct answer_room 
         bytes_store(packet, hop_limit_offset, hop_limit, is_ipv4 ? 4 : 1) ||
         bytes_store(packet, addresses, slow->request_key.daddr, size) ||
         bytes_store(packet, addresses + size, slow->request_key.saddr, size) ||
-        bytes_store_macs(packet, slow->last_hop))
+        bytes_store_ethernet(packet, answer_ethernet(room, slow)))
         return 0;
     count(ANSWERED_ECHO);
     return 1;

@@ -150,7 +150,7 @@ static __always_inline int refuse(const struct packet *packet, struct answer_roo
         return 0;
     asm volatile("" : "+r"(size));  // as above
     if (!size || size > sizeof(room->bytes) || bytes_store(packet, L3_OFFSET, room->bytes, size) ||
-        bytes_store_macs(packet, slow->last_hop))
+        bytes_store_ethernet(packet, answer_ethernet(room, slow)))
         return 0;
     count(is_tcp ? ANSWERED_RESET : ANSWERED_UNREACHABLE);
     return 1;

@@ -29,7 +29,8 @@ struct answer_room {
     } l4;  // of the packet
     __u16 quoted;       // bytes of the packet, from its IP header on, that are in `bytes`
     __u8 may_be_left;   // the packet's checksum may be the device's business; see refuse.h
-    __u8 pad[1];
+    __u8 pad[3];
+    struct ethhdr ethernet;
     __u8 bytes[sizeof(struct ipv6hdr) + ICMP_HEADER_SIZE + QUOTE_CHUNKS * QUOTE_CHUNK];  // from the IP header on
 };
 
@@ -61,6 +62,13 @@ static __always_inline __u32 pseudo_sum(struct answer_room *room, const struct s
     room->pseudo.length = bpf_htonl(length);
     room->pseudo.protocol = bpf_htonl(protocol);
     return bpf_csum_diff(0, 0, (__be32 *)&room->pseudo, sizeof(room->pseudo), 0);
+}
+
+static __always_inline struct ethhdr *answer_ethernet(struct answer_room *room, const struct slow_path *slow)
+{
+    __builtin_memcpy(&room->ethernet, slow->last_hop, sizeof(slow->last_hop));
+    room->ethernet.h_proto = slow->family == IPV4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+    return &room->ethernet;
 }
 
 // The IP header for `size` bytes of this protocol, from whom the packet was for to whom it is from.

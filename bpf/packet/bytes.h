@@ -17,15 +17,19 @@ static __always_inline long bytes_store(const struct packet *packet, __u32 offse
                                     : bpf_skb_store_bytes(packet->ctx, offset, from, size, BPF_F_RECOMPUTE_CSUM);
 }
 
-// The MAC addresses: destination, source.
-static __always_inline long bytes_store_macs(const struct packet *packet, void *macs)
+static __always_inline long bytes_store_ethernet(const struct packet *packet, struct ethhdr *ethernet)
 {
-    return packet->hook == HOOK_XDP ? bpf_xdp_store_bytes(packet->ctx, 0, macs, 2 * ETH_ALEN)
-                                    : bpf_skb_store_bytes(packet->ctx, 0, macs, 2 * ETH_ALEN, 0);
+    return packet->hook == HOOK_XDP ? bpf_xdp_store_bytes(packet->ctx, 0, ethernet, sizeof(*ethernet))
+                                    : bpf_skb_store_bytes(packet->ctx, 0, ethernet, sizeof(*ethernet), 0);
 }
 
+// To this size; all of the frame has to be written anew. XDP grows to the front: drivers promise room there only.
 static __always_inline long bytes_resize(const struct packet *packet, __u32 size)
 {
-    return packet->hook == HOOK_XDP ? bpf_xdp_adjust_tail(packet->ctx, (int)size - (int)frame_length(packet))
-                                    : bpf_skb_change_tail(packet->ctx, size, 0);
+    int more;
+
+    if (packet->hook != HOOK_XDP)
+        return bpf_skb_change_tail(packet->ctx, size, 0);
+    more = (int)size - (int)frame_length(packet);
+    return more > 0 ? bpf_xdp_adjust_head(packet->ctx, -more) : bpf_xdp_adjust_tail(packet->ctx, more);
 }

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "agent/command/command.h"
+#include "agent/plan/service_key.h"
 #include "agent/report/status_view.h"
 #include "agent/support/clock.h"
 #include "maps/device.h"
@@ -79,6 +80,27 @@ TEST_F(CommandsTest, ServicesInDetail) {
     EXPECT_EQ(run(services_command, {"-n", "shop", "orders:8080"}).out, expected);
     EXPECT_EQ(run(services_command, {"shop/missing"}).code, 1);
     EXPECT_EQ(run(services_command, {"-n", "elsewhere"}).code, 0);
+}
+
+TEST_F(CommandsTest, SourceRangesOfAService) {
+    const std::uint32_t id = 1;
+    service orders{};
+    ASSERT_EQ(bpf_map_lookup_elem(node_->map("services"), &id, &orders), 0);
+    orders.source_ranges = 2;
+    orders.affinity_timeout_s = 600;
+    node_->put("services", &id, &orders);
+    for (const char* range : {"192.0.2.0/24", "198.51.100.7/32"}) {
+        const IpPrefix prefix = *IpPrefix::parse(range);
+        const source_range_key key = range_key(id, prefix);
+        const source_range value{.prefix_length = prefix.length};
+        node_->put("source_ranges", &key, &value);
+    }
+    const std::string detail = run(services_command, {"shop/orders"}).out;
+    EXPECT_NE(detail.find("affinity ClientIP 10m00s"), std::string::npos) << detail;
+    EXPECT_NE(detail.find("192.0.2.0/24"), std::string::npos) << detail;
+    const json::object parsed = run_json(services_command, {"shop/orders"});
+    EXPECT_EQ(parsed.at("services").as_array().at(0).at("sourceRanges").as_array().size(), 2U);
+    EXPECT_EQ(parsed.at("services").as_array().at(0).at("affinityTimeoutSeconds").to_number<int>(), 600);
 }
 
 TEST_F(CommandsTest, ServicesForPrograms) {
