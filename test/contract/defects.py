@@ -33,7 +33,7 @@ DEFECTS = [
     # --- rescue and silence
     ("bpf/flow/state.h", "return state == FLOW_HALF_OPEN ? NOTE_UNANSWERED : NOTE_HOLDS;", "return NOTE_HOLDS;", "Rescue.SynAgainGoesToAnotherEndpoint"),
     ("bpf/decide/new_flow.h", "slow->backend = 0;  // the client stays where it is", ";", "Rescue.AffinityForbidsIt"),
-    ("bpf/flow/state.h", "if (!request && state == FLOW_HALF_OPEN && protocol == TCP)", "if (0)", "Rescue.AnswerEndsIt"),
+    ("bpf/flow/state.h", "if (!request && state == FLOW_HALF_OPEN && protocol == TCP)", "if (0)", "Rescue.SilentEndpointIsPassedOver*"),
     ("bpf/decide/unanswered.h", "return probe == (__u32)(now >> TICK_SHIFT) ||", "return 1 ||", "Rescue.SilentEndpointIsTriedOnceATick"),
     ("bpf/decide/new_flow.h", "slow->backend = first;  // none of them answers: then any", ";", "Rescue.NoEndpointIsLeftOutIfNoneAnswers"),
     # --- TCP
