@@ -136,6 +136,7 @@ TEST_P(Rescue, AffinityForbidsIt) {
     Talk talk = begin();
     EXPECT_EQ(name_of(talk.seen.to->address), "b1");
     EXPECT_EQ(name_of(again(talk).address), "b1");
+    EXPECT_EQ(counters().rescued, 0u);
 }
 
 TEST_P(Rescue, AffinityOfNobodyYetDoesNot) {

@@ -139,7 +139,7 @@ class Served(LabCase):
         """The agent refuses them, says so where people look, and does not stand in the way of the next step."""
         self.agent.stop()
         control = ["bpftool", "map", "update", "pinned", str(self.agent.pin_dir / "control"), "key", *"0000", "value"]
-        run([*control, "99", *["0"] * 15])
+        run([*control, "99", *["0"] * 23])
         self.agent.start(wait=False)
         url = f"http://127.0.0.1:{HEALTHZ}/healthz"
         self.eventually(lambda: curl(self.space, url)[0] == 503, "health fails")
