@@ -227,7 +227,6 @@ struct slow_path {
     __u8 is_rescue;             // the backend in `found` did not answer: another one
     __u8 pad[2];
     __u32 answer_tick, answers; // sent by this CPU in that tick
-    struct frontend_key frontend_key;
     struct route route;
 };
 

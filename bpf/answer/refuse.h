@@ -126,8 +126,11 @@ static __always_inline long load_quote(const struct packet *packet, struct answe
 
     if (size > QUOTE_MAX(family))
         size = QUOTE_MAX(family);
-    asm volatile("" : "+r"(size));  // the verifier has to see the bounds
-    if (size < sizeof(struct iphdr) || size > QUOTE_MAX(family))
+    asm volatile("" : "+r"(size));  // the verifier has to see the bounds, each by itself
+    if (size < sizeof(struct iphdr))
+        return -1;
+    asm volatile("" : "+r"(size));
+    if (size > QUOTE_MAX(family))
         return -1;
     room->quoted = size;
     __builtin_memset(quote + size, 0, 4);
@@ -149,7 +152,10 @@ static __always_inline int refuse(const struct packet *packet, struct answer_roo
     if (!size || bytes_resize(packet, L3_OFFSET + size))
         return 0;
     asm volatile("" : "+r"(size));  // as above
-    if (!size || size > sizeof(room->bytes) || bytes_store(packet, L3_OFFSET, room->bytes, size) ||
+    if (size < sizeof(struct iphdr))
+        return 0;
+    asm volatile("" : "+r"(size));
+    if (size > sizeof(room->bytes) || bytes_store(packet, L3_OFFSET, room->bytes, size) ||
         bytes_store_ethernet(packet, answer_ethernet(room, slow)))
         return 0;
     count(is_tcp ? ANSWERED_RESET : ANSWERED_UNREACHABLE);

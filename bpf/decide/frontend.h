@@ -55,21 +55,16 @@ static __always_inline int frontend_address_of_packet(const struct packet *packe
     return frontend_key_of_packet(packet, family, &key) && frontend_has_address(&key);
 }
 
-// Of the packet whose key is slow->request_key. 0: not ours.
-static __always_inline struct frontend *frontend_find(struct slow_path *slow)
+// As the packet whose key is slow->request_key dials it. Keys of maps stand on the stack: no kernel before 6.2 lets a global
+// function take them from its argument.
+static __always_inline struct frontend_key frontend_key_of(const struct slow_path *slow)
 {
-    struct frontend_key *key = &slow->frontend_key;
+    struct frontend_key key = {
+        .family = slow->family,
+        .protocol = slow->request_key.protocol,
+        .port = bpf_ntohs(slow->request_key.dport),
+    };
 
-    key->family = slow->family;
-    key->protocol = slow->request_key.protocol;
-    __builtin_memcpy(key->address, slow->request_key.daddr, ADDRESS_SIZE);
-    key->port = bpf_ntohs(slow->request_key.dport);
-    key->pad = 0;
-    return bpf_map_lookup_elem(&frontends, key);
-}
-
-// The same for the whole address.
-static __always_inline int frontend_address_find(struct slow_path *slow)
-{
-    return frontend_has_address(&slow->frontend_key);
+    __builtin_memcpy(key.address, slow->request_key.daddr, ADDRESS_SIZE);
+    return key;
 }

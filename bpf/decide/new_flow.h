@@ -72,9 +72,9 @@ static __always_inline int decided(struct slow_path *slow, enum verdict verdict,
 }
 
 // To an address of ours, but to none of its frontends.
-static __always_inline int decide_by_address(struct slow_path *slow)
+static __always_inline int decide_by_address(struct slow_path *slow, struct frontend_key *key)
 {
-    if (is_draining() || !frontend_address_find(slow))
+    if (is_draining() || !frontend_has_address(key))
         return decided(slow, VERDICT_PASS, EVENT_COUNT);
     if (slow->answer != ANSWER_ECHO)
         return decided(slow, VERDICT_DROP, DROP_VIP_OTHER_PORT);
@@ -85,19 +85,22 @@ static __always_inline int decide_by_address(struct slow_path *slow)
 // it decides, but says for what in slow->reason. A global function, as in flow/table.h.
 __noinline int new_flow_decide(struct slow_path *slow)
 {
+    struct frontend_key key;
     struct frontend *frontend;
     struct service *service;
+    __u32 id;
 
     if (!slow)
         return VERDICT_PASS;
     slow->service = 0;
-    frontend = frontend_find(slow);
+    key = frontend_key_of(slow);
+    frontend = bpf_map_lookup_elem(&frontends, &key);
     if (!frontend)
-        return decide_by_address(slow);
+        return decide_by_address(slow, &key);
     if (is_draining() || (slow->request_key.protocol == TCP && !is_opening_syn(slow->flags)))
         return decided(slow, VERDICT_PASS, PASSED_NO_FLOW);
-    slow->service = frontend->service;
-    service = bpf_map_lookup_elem(&services, &slow->service);
+    slow->service = id = frontend->service;
+    service = bpf_map_lookup_elem(&services, &id);
     if (!service)
         return decided(slow, VERDICT_DROP, DROP_STALE_SLOT);
     if (frontend->kind == FRONTEND_LOAD_BALANCER && service->source_ranges && !client_is_in_range(slow, slow->service))

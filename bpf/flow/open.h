@@ -95,8 +95,13 @@ static __always_inline enum put_result flow_put_or_evict(struct slow_path *slow)
 // Up the stack with the client's address; the reply is met at egress. A global function, as in flow/table.h.
 __noinline int flow_open_local(struct slow_path *slow)
 {
-    struct backend *backend = slow ? bpf_map_lookup_elem(&backends, &slow->backend) : 0;
+    struct backend *backend;
+    __u32 id;
 
+    if (!slow)
+        return VERDICT_DROP;
+    id = slow->backend;
+    backend = bpf_map_lookup_elem(&backends, &id);
     if (!backend)
         return VERDICT_DROP;
     recipe_begin(slow, &slow->request, 1);
