@@ -11,6 +11,9 @@
 #define UNANSWERED_SYNS 3
 #define UNANSWERED_NS 900000000ull
 
+// A flow that waited in vain once passes over those that have a single SYN older than that.
+#define UNANSWERED_RESCUE_NS 200000000ull
+
 struct unanswered_key {
     __u8 address[ADDRESS_SIZE];
     __u16 port;    // host order

@@ -55,10 +55,12 @@ __noinline int unanswered_shuns(const struct backend *backend, int is_rescue)
         return 0;
     key = unanswered_key(backend->family, backend->address, backend->port);
     entry = bpf_map_lookup_elem(&unanswered, &key);
-    if (!entry || entry->syns < (is_rescue ? 1 : UNANSWERED_SYNS) || now - entry->first_ns < UNANSWERED_NS)
+    if (!entry)
         return 0;
     if (is_rescue)
-        return 1;
+        return entry->syns && now - entry->first_ns >= UNANSWERED_RESCUE_NS;
+    if (entry->syns < UNANSWERED_SYNS || now - entry->first_ns < UNANSWERED_NS)
+        return 0;
     probe = entry->probe;
     return probe == (__u32)(now >> TICK_SHIFT) ||
            __sync_val_compare_and_swap(&entry->probe, probe, (__u32)(now >> TICK_SHIFT)) != probe;
