@@ -37,7 +37,7 @@ DEFECTS = [
     ("bpf/decide/unanswered.h", "return probe == (__u32)(now >> TICK_SHIFT) ||", "return 1 ||", "Rescue.SilentEndpointIsTriedOnceATick"),
     ("bpf/decide/new_flow.h", "slow->backend = first;  // none of them answers: then any", ";", "Rescue.NoEndpointIsLeftOutIfNoneAnswers"),
     # --- TCP
-    ("bpf/flow/state.h", "if (request && state == FLOW_REPLIED && (flags & FLOW_FLAG_ACK) && !(flags & FLOW_FLAG_SYN))", "if (request && (flags & FLOW_FLAG_ACK) && !(flags & FLOW_FLAG_SYN))", "TcpConnection.IsEstablishedByTheClientsAck*"),
+    ("bpf/flow/state.h", "return FLOW_REPLIED;", "return FLOW_ESTABLISHED;", "TcpConnection.IsEstablishedByTheClientsAck*"),
     ("bpf/flow/state.h", "return slow->payload ? 0 : slow->sequence + 1;", "return slow->sequence + 1;", "TcpConnection.FastOpenIsNoDirectOne"),
     ("bpf/flow/state.h", "if (state == FLOW_CLOSING) {", "if (0) {", "TcpConnection.PortThatComesAgain*"),
     # --- answers

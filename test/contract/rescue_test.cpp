@@ -128,6 +128,25 @@ TEST_P(Rescue, StaysWithinThePolicy) {
     }
 }
 
+// Who waited once takes no risk: not even an endpoint with one SYN to answer.
+TEST_P(Rescue, SynAgainAvoidsOthersThatAreSilent) {
+    serve({at(b1), at(b2), at(c1)});
+    std::set<std::string> tried;
+    while (tried.size() < 3) {
+        tried.insert(name_of(begin().seen.to->address));
+    }
+    set_endpoints({at(a1), at(b1), at(b2), at(c1)});
+    in_force();
+    let_pass(UNANSWERED_NS);
+    for (int i = 0; i < 20; i++) {
+        Talk talk = begin();
+        if (name_of(talk.seen.to->address) != "a1") {
+            EXPECT_EQ(name_of(again(talk).address), "a1");
+        }
+        answer(talk);
+    }
+}
+
 TEST_P(Rescue, AffinityForbidsIt) {
     serve({at(b1)}, 10800);
     establish();
