@@ -137,7 +137,7 @@ TEST_P(Rescue, SynAgainAvoidsOthersThatAreSilent) {
     }
     set_endpoints({at(a1), at(b1), at(b2), at(c1)});
     in_force();
-    let_pass(UNANSWERED_NS);
+    let_pass(UNANSWERED_RESCUE_NS);
     for (int i = 0; i < 20; i++) {
         Talk talk = begin();
         if (name_of(talk.seen.to->address) != "a1") {
