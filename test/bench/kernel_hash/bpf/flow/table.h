@@ -29,7 +29,7 @@ struct flow_found {
 };
 
 enum put_result { PUT_DONE, PUT_REQUEST_TAKEN, PUT_REPLY_TAKEN, PUT_NO_ROOM, PUT_AGAIN };
-enum flow_condition { FLOW_IF_CLOSING, FLOW_IF_NOT_ESTABLISHED, FLOW_IF_IDLE };
+enum flow_condition { FLOW_IF_CLOSING, FLOW_IF_HALF_OPEN, FLOW_IF_NOT_ESTABLISHED, FLOW_IF_IDLE, FLOW_ALWAYS };
 
 static __always_inline struct flow_control *flow_control_get(const enum address_family family)
 {
