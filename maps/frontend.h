@@ -20,7 +20,8 @@ enum frontend_kind {
     FRONTEND_LOAD_BALANCER = 2,  // an address of status.loadBalancer.ingress
     FRONTEND_EXTERNAL_IP = 3,    // one of spec.externalIPs
     FRONTEND_ADDRESS = 4,        // the whole of a FRONTEND_LOAD_BALANCER address that no device of this node has: protocol
-                                 // ANY_PROTOCOL, port 0, service 0. What comes to its other ports goes no further
+                                 // ANY_PROTOCOL, port 0, service 0. What comes to its other ports goes no further. There is
+                                 // none while a Service at that address is left to the stack
 };
 
 struct frontend {

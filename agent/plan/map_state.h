@@ -60,6 +60,7 @@ struct ServiceRecord {
     std::map<BackendIdentity, BackendRecord> backends;
     std::map<frontend_key, frontend_kind, FrontendKeyLess> frontends;  // those it holds
     std::vector<frontend_key> awaited;  // those another service holds; only if LEFT_FRONTEND_TAKEN
+    std::set<IpAddress> left_vips;      // load-balancer addresses at which the stack serves it, as it is left to it
     std::set<IpPrefix> source_ranges;   // that stand in the map for it
     bool confirmed = false;             // the source named it since the start
     bool slices_broken = false;         // what its slices in the map say is not to be trusted
@@ -79,6 +80,7 @@ struct MapState {
     std::map<frontend_key, std::set<ServiceKey>, FrontendKeyLess> waiting;  // who takes it over once it is free
     // Load-balancer addresses, by how many frontends of services they have.
     std::map<IpAddress, std::size_t> vips;
+    std::map<IpAddress, std::size_t> left_vips;  // those of services that are left to the stack, by how many
     std::set<IpAddress> vip_entries;  // those that stand in the map as FRONTEND_ADDRESS
     std::uint32_t vip_count = 0;      // what `control` says of them
     std::set<IpPrefix> cluster_ranges;  // in the map

@@ -152,6 +152,7 @@ void Settlement::settle(const DesiredService& desired) {
             warnings[desired.key] = desired.key.to_string() + " is left to the stack: " + reason;
         }
     }
+    note_left_vips(*record, value.treatment == SERVED ? nullptr : &desired);
     if (value.treatment == LEFT_NO_ROOM) {
         state_.crowded.insert(desired.key);
     } else {
@@ -167,6 +168,7 @@ void Settlement::remove(const ServiceKey& key) {
     ServiceRecord& record = entry->second;
     stop_waiting(key, record);
     state_.crowded.erase(key);
+    note_left_vips(record, nullptr);
     give_up(key, record);
     operations.delete_service(record.id);
     state_.service_ids.give_back(record.id, now_ns_);
@@ -479,6 +481,25 @@ void Settlement::count_vip(const frontend_key& key, frontend_kind kind, bool is_
     }
 }
 
+// nullptr: nothing of it is left to the stack.
+void Settlement::note_left_vips(ServiceRecord& record, const DesiredService* left) {
+    for (const IpAddress& address : std::exchange(record.left_vips, {})) {
+        touched_vips_.insert(address);
+        if (const auto counted = state_.left_vips.find(address); --counted->second == 0) {
+            state_.left_vips.erase(counted);
+        }
+    }
+    if (left == nullptr) {
+        return;
+    }
+    for (const auto& [key, kind] : left->frontends) {
+        if (kind == FRONTEND_LOAD_BALANCER && record.left_vips.insert(address_of(key)).second) {
+            touched_vips_.insert(address_of(key));
+            ++state_.left_vips[address_of(key)];
+        }
+    }
+}
+
 void Settlement::settle_addresses(const std::optional<std::set<IpAddress>>& on_devices) {
     if (on_devices && on_devices != state_.device_addresses) {
         if (state_.device_addresses) {
@@ -494,7 +515,8 @@ void Settlement::settle_addresses(const std::optional<std::set<IpAddress>>& on_d
         return;
     }
     for (const IpAddress& address : touched_vips_) {
-        const bool is_wanted = state_.vips.contains(address) && !state_.device_addresses->contains(address);
+        const bool is_wanted = state_.vips.contains(address) && !state_.left_vips.contains(address) &&
+                               !state_.device_addresses->contains(address);
         if (is_wanted && state_.vip_entries.insert(address).second) {
             operations.put_address(address_key(address));
         } else if (!is_wanted && state_.vip_entries.erase(address) != 0) {

@@ -70,6 +70,7 @@ private:
     void drop_backends(const ServiceKey& key, ServiceRecord& record, const ChosenEndpoints& except);
     void note_gone(const ServiceKey& key, const ServiceRecord& record, const BackendIdentity& identity);
     void take_frontends(const DesiredService& desired, ServiceRecord& record);
+    void note_left_vips(ServiceRecord& record, const DesiredService* left);
     void count_vip(const frontend_key& key, frontend_kind kind, bool is_taken);
     void give_back_slice(ServiceRecord& record);
     void give_back_local_slice(ServiceRecord& record);

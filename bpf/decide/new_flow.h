@@ -74,7 +74,8 @@ static __always_inline int decided(struct slow_path *slow, enum verdict verdict,
 // To an address of ours, but to none of its frontends.
 static __always_inline int decide_by_address(struct slow_path *slow, struct frontend_key *key)
 {
-    if (is_draining() || !frontend_has_address(key))
+    // SCTP is kube-proxy's.
+    if (is_draining() || slow->request_key.protocol == IPPROTO_SCTP || !frontend_has_address(key))
         return decided(slow, VERDICT_PASS, EVENT_COUNT);
     if (slow->answer != ANSWER_ECHO)
         return decided(slow, VERDICT_DROP, DROP_VIP_OTHER_PORT);

@@ -253,6 +253,27 @@ TEST_F(PlannerTest, FirstByNameTakesAFrontendThatIsFree) {
               std::vector<std::string>{"shop/b:80 is left to the stack: shop/a:80 has its frontend 203.0.113.1:80"});
 }
 
+// The stack serves the other Service there: no port of the address may be closed to it.
+TEST_F(PlannerTest, AddressIsNotWholeWhileAServiceThereIsLeftToTheStack) {
+    auto balanced = [](const std::string& name) {
+        Service result = external(name, {"203.0.113.1"});
+        result.type = ServiceType::load_balancer;
+        result.ingress_ips = {ip("203.0.113.9")};
+        return result;
+    };
+    const frontend_key whole = frontend_at("203.0.113.9", 0, ANY_PROTOCOL);
+    put(balanced("a"));
+    plan();
+    EXPECT_TRUE(maps.frontends.contains(whole));
+    put(balanced("b"));
+    plan();
+    EXPECT_EQ(treatment(kB), LEFT_FRONTEND_TAKEN);
+    EXPECT_FALSE(maps.frontends.contains(whole));
+    remove_service(snapshot, kB.name, change);
+    plan();
+    EXPECT_TRUE(maps.frontends.contains(whole));
+}
+
 TEST_F(PlannerTest, HolderKeepsItsFrontendAndTheOtherTakesOverInOneStep) {
     put(external("b", {"203.0.113.1"}));
     plan();
