@@ -33,7 +33,7 @@ TEST(Checksum, WellKnownIpv4Header) {
 
 TEST(Golden, Tcp4WithOptions) {
     expect_golden(ethernet / IPv4{.saddr = client.ipv4, .daddr = vip.ipv4, .ttl = 61} /
-                      TCP{.sport = 40001, .dport = 443, .flags = SYN, .options = from_hex("020405b4 0402 030307")},
+                      TCP{.sport = 40001, .dport = 443, .acknowledgement = 0, .flags = SYN, .options = from_hex("020405b4 0402 030307")},
                   "021800000021021800000001080045000034000140003d06d785c6336407cb007102"
                   "9c4101bb000003e8000000008002ffff61f70000020405b40402030307000000");
 }
@@ -103,7 +103,7 @@ TEST(Golden, Ipv6Fragment) {
 
 TEST(Golden, Ipv6HopByHop) {
     expect_golden(
-        ethernet / ipv6 / Extension{.kind = 0, .content = from_hex("0104 00000000")} / TCP{.sport = 1, .dport = 2},
+        ethernet / ipv6 / Extension{.kind = 0, .content = from_hex("0104 00000000")} / TCP{.sport = 1, .dport = 2, .acknowledgement = 0},
         "02180000002102180000000186dd60000000001c004020010db8005100000000000000000007"
         "20010db80203000000000000000000020600010400000000"
         "00010002000003e8000000005010ffff4e1b0000");
