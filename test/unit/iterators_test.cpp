@@ -52,10 +52,10 @@ using Lines = std::vector<std::string>;
 
 TEST_F(IteratorsTest, Services) {
     EXPECT_EQ(show("services"),
-              (Lines{"ID     NAMESPACE            SERVICE                          PORT  PROTO IPV  TYPE         NODE-PORT SLOTS  TREATMENT",
-                     "1      shop                 orders                           8080  TCP   4    NodePort     32001     10     served",
-                     "2      shop                 orders                           8080  TCP   6    NodePort     32001     10     served",
-                     "3      shop                 policy                           8080  TCP   4    NodePort     32001     0      "
+              (Lines{"ID     NAMESPACE            SERVICE                          PORT  PROTO IPV  TYPE         NODE-PORT POLICY  SLOTS  LOCAL  AFFINITY RANGES TREATMENT",
+                     "1      shop                 orders                           8080  TCP   4    NodePort     32001     Cluster 10     0      0        0      served",
+                     "2      shop                 orders                           8080  TCP   6    NodePort     32001     Cluster 10     0      0        0      served",
+                     "3      shop                 policy                           8080  TCP   4    NodePort     32001     Cluster 0      0      0        0      "
                      "left to the stack: another has its frontend"}));
 }
 

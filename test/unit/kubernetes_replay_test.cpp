@@ -249,7 +249,7 @@ TEST(Replay, ListsAndWatchesGiveTheModel) {
     Client client(server);
     EXPECT_FALSE(client->knows_everything());
     EXPECT_EQ(client->missing(), "the first list of services, endpointslices, nodes from " + server.url());
-    ASSERT_TRUE(client.run_until([&] { return is_expected(client->snapshot()); }));
+    ASSERT_TRUE(client.run_until([&] { return is_expected(client->snapshot()) && server.requests() == 6; }));
     EXPECT_TRUE(client->knows_everything());
     EXPECT_EQ(client->missing(), "");
     EXPECT_EQ(client->trouble(), std::nullopt);
