@@ -39,9 +39,10 @@ TEST(EventDef, MeaningsAreUniqueAndNotEmpty) {
 TEST(EventDef, NamesBeginWithTheirKind) {
     for (const Entry& entry : ENTRIES) {
         const bool is_named = entry.kind == "FORWARDED" ? entry.name.starts_with("FORWARDED_")
-                              : entry.kind == "PASSED"  ? entry.name.starts_with("PASSED_")
-                              : entry.kind == "DROPPED" ? entry.name.starts_with("DROP_")
-                                                        : entry.kind == "FLOW";
+                              : entry.kind == "PASSED"   ? entry.name.starts_with("PASSED_")
+                              : entry.kind == "DROPPED"  ? entry.name.starts_with("DROP_")
+                              : entry.kind == "ANSWERED" ? entry.name.starts_with("ANSWERED_")
+                                                         : entry.kind == "FLOW";
         EXPECT_TRUE(is_named) << entry.name;
     }
 }
