@@ -176,7 +176,8 @@ protected:
             EXPECT_TRUE(report.is_good()) << when << ", IPv" << version << ": " << report;
             entries += report.entries;
         }
-        EXPECT_EQ(entries / 2, counted(FLOW_OPENED) - counted(FLOW_EXPIRED) - counted(FLOW_EVICTED) - counted(FLOW_REOPENED))
+        EXPECT_EQ(entries / 2, counted(FLOW_OPENED) - counted(FLOW_EXPIRED) - counted(FLOW_EVICTED) - counted(FLOW_REOPENED) -
+                  counted(FLOW_RESCUED) - counted(FLOW_STALE_REMOVED))
             << when;
         EXPECT_EQ(counted(FLOW_HALF_FOUND), 0u) << when;
     }

@@ -195,7 +195,8 @@ protected:
         return found == events.counts.end() ? 0 : found->second;
     }
     std::uint64_t flows_there() const {
-        return counted(FLOW_OPENED) - counted(FLOW_EVICTED) - counted(FLOW_EXPIRED) - counted(FLOW_REOPENED);
+        return counted(FLOW_OPENED) - counted(FLOW_EVICTED) - counted(FLOW_EXPIRED) - counted(FLOW_REOPENED) -
+               counted(FLOW_RESCUED);
     }
     // Half-open ones may have given way while there was no room.
     void expect_all_found(std::uint32_t opened, std::uint64_t may_be_missing) {
