@@ -14,39 +14,16 @@ static __always_inline void count(enum event event)
         counts[event] += 1;
 }
 
-static __always_inline void count_service_flow(__u32 service)
+static __always_inline void count_service_at(__u32 service, const __u32 offset)
 {
-    struct service_counters *counter = bpf_map_lookup_elem(&service_counters, &service);
+    void *counter = bpf_map_lookup_elem(&service_counters, &service);
 
     if (counter)
-        counter->flows_opened += 1;
+        *(__u64 *)(counter + offset) += 1;
 }
 
-static __always_inline void count_service_drop(__u32 service)
-{
-    struct service_counters *counter = bpf_map_lookup_elem(&service_counters, &service);
-
-    if (counter)
-        counter->drops += 1;
-}
-
-static __always_inline void count_service_skipped(__u32 service)
-{
-    struct service_counters *counter = bpf_map_lookup_elem(&service_counters, &service);
-
-    count(FLOW_BACKEND_SKIPPED);
-    if (counter)
-        counter->skipped += 1;
-}
-
-static __always_inline void count_service_rescue(__u32 service)
-{
-    struct service_counters *counter = bpf_map_lookup_elem(&service_counters, &service);
-
-    count(FLOW_RESCUED);
-    if (counter)
-        counter->rescued += 1;
-}
+// `field`: of struct service_counters.
+#define count_service(service, field) count_service_at(service, offsetof(struct service_counters, field))
 
 static __always_inline enum verdict drop(enum event reason)
 {

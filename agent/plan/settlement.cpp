@@ -179,8 +179,8 @@ void Settlement::remove(const ServiceKey& key) {
 void Settlement::give_up(const ServiceKey& key, ServiceRecord& record) {
     release_all(record);
     drop_backends(key, record, {});
-    give_back_slice(record);
-    give_back_local_slice(record);
+    give_back_slice(record.slice_reserved, record.value.slice);
+    give_back_slice(record.local_slice_reserved, record.value.local_slice);
     take_ranges(record.id, {}, record.source_ranges);
 }
 
@@ -328,12 +328,12 @@ void Settlement::write_tables(const TablePlace& slice, const TablePlace& local_s
     std::vector<std::uint32_t> local_table = table_of_ids(record, &BackendRecord::in_local_slice);
     count_slots(table, local_table, record);
     if (!slice.stays) {
-        give_back_slice(record);
+        give_back_slice(record.slice_reserved, record.value.slice);
         value.slice = SERVICE_SLICE(slice.offset, slice.size);
         record.slice_reserved = slice.size != 0;
     }
     if (!local_slice.stays) {
-        give_back_local_slice(record);
+        give_back_slice(record.local_slice_reserved, record.value.local_slice);
         value.local_slice = SERVICE_SLICE(local_slice.offset, local_slice.size);
         record.local_slice_reserved = local_slice.size != 0;
     }
@@ -417,17 +417,9 @@ void Settlement::note_gone(const ServiceKey& key, const ServiceRecord& record, c
     }
 }
 
-void Settlement::give_back_slice(ServiceRecord& record) {
-    if (std::exchange(record.slice_reserved, false)) {
-        state_.slices.give_back(SERVICE_SLICE_OFFSET(record.value.slice), SERVICE_SLICE_SIZE(record.value.slice),
-                                now_ns_);
-    }
-}
-
-void Settlement::give_back_local_slice(ServiceRecord& record) {
-    if (std::exchange(record.local_slice_reserved, false)) {
-        state_.slices.give_back(SERVICE_SLICE_OFFSET(record.value.local_slice),
-                                SERVICE_SLICE_SIZE(record.value.local_slice), now_ns_);
+void Settlement::give_back_slice(bool& is_reserved, std::uint64_t slice) {
+    if (std::exchange(is_reserved, false)) {
+        state_.slices.give_back(SERVICE_SLICE_OFFSET(slice), SERVICE_SLICE_SIZE(slice), now_ns_);
     }
 }
 

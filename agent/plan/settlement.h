@@ -72,8 +72,7 @@ private:
     void take_frontends(const DesiredService& desired, ServiceRecord& record);
     void note_left_vips(ServiceRecord& record, const DesiredService* left);
     void count_vip(const frontend_key& key, frontend_kind kind, bool is_taken);
-    void give_back_slice(ServiceRecord& record);
-    void give_back_local_slice(ServiceRecord& record);
+    void give_back_slice(bool& is_reserved, std::uint64_t slice);
     void take_ranges(std::uint32_t service, const std::set<IpPrefix>& wanted, std::set<IpPrefix>& standing);
     // All that a service has in the maps, but itself.
     void give_up(const ServiceKey& key, ServiceRecord& record);

@@ -34,7 +34,7 @@ static __always_inline enum verdict answer(struct packet *packet)
     packet->out_ifindex = slow->ifindex;
     if (slow->answer == ANSWER_ECHO)
         return echo(packet, room, slow) ? verdict : drop(DROP_REWRITE_FAILED);
-    count_service_drop(slow->service);
+    count_service(slow->service, drops);
     if (!sender_is_one_host(slow) || !refusal_is_allowed(slow))
         return drop(DROP_NO_ENDPOINTS);
     return refuse(packet, room, slow) ? verdict : drop(DROP_REWRITE_FAILED);

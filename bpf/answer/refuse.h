@@ -7,6 +7,7 @@
 #pragma once
 
 #include "bpf/answer/room.h"
+#include "bpf/route/next_hop.h"
 
 #define REFUSALS_PER_TICK 1000  // of each CPU
 
@@ -31,8 +32,7 @@ static __always_inline int sender_is_one_host(const struct slow_path *slow)
 
     if (slow->family == IPV4)
         return sender[0] != 0 && sender[0] != 127 && sender[0] < 224;
-    return sender[0] != 0xff &&
-           (slow->request_key.saddr[0] | slow->request_key.saddr[1] | slow->request_key.saddr[2] | slow->request_key.saddr[3]);
+    return sender[0] != 0xff && !address_is_zero(slow->request_key.saddr);
 }
 
 static __always_inline int checksum_is_left(struct answer_room *room, const struct slow_path *slow)

@@ -58,10 +58,12 @@ __noinline int backend_choose(struct slow_path *slow)
         }
         skipped = 1;
     }
-    if (!slow->backend)
+    if (!slow->backend) {
         slow->backend = first;  // none of them answers: then any
-    else if (skipped)
-        count_service_skipped(slow->service);
+    } else if (skipped) {
+        count(FLOW_BACKEND_SKIPPED);
+        count_service(slow->service, skipped);
+    }
     return 0;
 }
 

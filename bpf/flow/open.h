@@ -41,13 +41,13 @@ static __always_inline void reply_from_frontend(struct slow_path *slow)
 static __always_inline enum verdict flow_opened(__u32 service)
 {
     count(FLOW_OPENED);
-    count_service_flow(service);
+    count_service(service, flows_opened);
     return VERDICT_CONTINUE;
 }
 
 static __always_inline enum verdict flow_refused(__u32 service, enum event reason)
 {
-    count_service_drop(service);
+    count_service(service, drops);
     return drop(reason);
 }
 
@@ -69,7 +69,7 @@ static __always_inline enum verdict flow_verdict(__u32 service, enum put_result 
 static __always_inline enum verdict flow_without_route(__u32 service, enum verdict verdict)
 {
     if (verdict == VERDICT_DROP)
-        count_service_drop(service);
+        count_service(service, drops);
     return verdict;
 }
 
@@ -247,7 +247,7 @@ static __always_inline enum verdict not_opened(const struct slow_path *slow, enu
 
     asm volatile("" : "+r"(reason));  // the verifier has to see the bound
     if (verdict == VERDICT_DROP && slow->service)
-        count_service_drop(slow->service);
+        count_service(slow->service, drops);
     if (reason < EVENT_COUNT)
         count(reason);
     return verdict;
@@ -271,7 +271,8 @@ static __always_inline enum verdict flow_open(void *ctx, struct slow_path *slow,
         slow->victim.key = slow->request_key;
         if (!flow_remove(slow, FLOW_IF_HALF_OPEN))
             return VERDICT_CONTINUE;
-        count_service_rescue(slow->service);
+        count(FLOW_RESCUED);
+        count_service(slow->service, rescued);
     }
     if (verdict != VERDICT_CONTINUE || !backend)
         return not_opened(slow, verdict);

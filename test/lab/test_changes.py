@@ -28,11 +28,7 @@ about_files = unittest.skipIf(reads_the_api(), "about manifest files, and the ag
 
 def refused(target: Target) -> bool:
     """The stack's own answer for a port on which nobody listens."""
-    try:
-        requests.http(target, timeout=1)
-    except ConnectionRefusedError:
-        return True
-    return False
+    return requests.fails(target, ConnectionRefusedError, timeout=1)
 
 
 class Changes(LabCase):

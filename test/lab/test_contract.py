@@ -257,20 +257,13 @@ class Contract(LabCase):
             is_vip = target.port == VIP_PORT
             with self.in_client():
                 if is_vip:
-                    self.eventually(lambda target=target: self.times_out(target), "the ranges are in force")
+                    self.eventually(lambda target=target: requests.fails(target, TimeoutError, timeout=0.4), "the ranges are in force")
                 else:
                     self.assertIn(requests.http(target).pod, ("a1", "b1"))
             if is_vip:
                 with self.lab.spaces["alb"].inside():
                     self.assertIn(requests.http(target).pod, ("a1", "b1"))
         self.assertGreater(self.counter("DROP_SOURCE_RANGE"), 0)
-
-    def times_out(self, target: Target) -> bool:
-        try:
-            requests.http(target, timeout=0.4)
-        except TimeoutError:
-            return True
-        return False
 
     def test_8_affinity_over_a_restart(self):
         self.fresh_ports = itertools.count(27001)

@@ -79,6 +79,15 @@ def http(target: Target, source: tuple[str, int] | None = None, timeout: float =
         return parse(response, retransmitted(connection))
 
 
+def fails(target: Target, error: type[OSError], timeout: float) -> bool:
+    """In this way; other errors are raised."""
+    try:
+        http(target, timeout=timeout)
+    except error:
+        return True
+    return False
+
+
 def udp_socket(target: Target, source: tuple[str, int] | None = None, timeout: float = 2 * FACTOR) -> socket.socket:
     conversation = socket.socket(_KINDS[target.family], socket.SOCK_DGRAM)
     try:
